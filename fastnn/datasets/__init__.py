@@ -1,0 +1,127 @@
+"""Data to learn from: in the package, generated, from files, or downloaded when asked for.
+
+>>> from fastnn import datasets
+>>> data = datasets.load("digits")
+>>> data.description
+'classification, 1,433 training and 364 test samples, 64 features, 10 classes'
+
+"""
+
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fastnn.datasets import digits, generated, mnist
+from fastnn.datasets.arrays import load_npz
+from fastnn.datasets.dataset import Dataset
+from fastnn.datasets.errors import DataError
+from fastnn.datasets.fetch import fetch
+from fastnn.datasets.tabular import load_csv
+from fastnn.datasets.validation import FLOATS
+
+__all__ = ["DataError", "Dataset", "fetch", "load", "names", "summary"]
+
+_Loader: TypeAlias = Callable[[np.dtype, np.random.Generator, Path | None], Dataset]
+_Reader: TypeAlias = Callable[[Path, np.dtype, np.random.Generator], Dataset]
+
+
+class _Named(NamedTuple):
+    summary: str
+    load: _Loader
+
+
+_NAMED = {
+    "digits": _Named(
+        "1,797 handwritten digits of 8 by 8 pixels, in the package",
+        lambda dtype, rng, data_dir: digits.load(dtype),
+    ),
+    "mnist": _Named(
+        "70,000 handwritten digits of 28 by 28 pixels, to be fetched",
+        lambda dtype, rng, data_dir: mnist.load("mnist", dtype, data_dir),
+    ),
+    "fashion-mnist": _Named(
+        "70,000 pictures of clothes of 28 by 28 pixels, to be fetched",
+        lambda dtype, rng, data_dir: mnist.load("fashion-mnist", dtype, data_dir),
+    ),
+    "sine": _Named(
+        "one period of a sine, to be approximated; generated",
+        lambda dtype, rng, data_dir: generated.sine(dtype),
+    ),
+    "spirals": _Named(
+        "three interleaved spirals, to be told apart; generated",
+        lambda dtype, rng, data_dir: generated.spirals(dtype, rng),
+    ),
+}
+_FILES: dict[str, _Reader] = {".npz": load_npz, ".csv": load_csv}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names that `load` knows, besides files."""
+    return tuple(_NAMED)
+
+
+def summary(name: str) -> str:
+    """Return one line on a named data set, without loading it."""
+    return _NAMED[name].summary
+
+
+def load(
+    source: str | PathLike[str],
+    *,
+    data_dir: str | PathLike[str] | None = None,
+    dtype: npt.DTypeLike = "float32",
+    rng: int | np.random.Generator = 0,
+) -> Dataset:
+    """Read a data set, never from the network.
+
+    Parameters
+    ----------
+    source : str or path
+        One of `names`, or a file whose name ends in ``.npz`` or ``.csv``.
+    data_dir : path, optional
+        The only place to look for the IDX files of ``mnist`` and ``fashion-mnist``; it has no
+        meaning for the others. Default: where `fetch` puts them, then where a distribution's
+        package does.
+    dtype : float32 or float64
+        Of the inputs, and of the targets of a regression.
+    rng : int or numpy.random.Generator
+        A seed or a generator, for ``spirals`` and for the split of files without a test set.
+
+    Raises
+    ------
+    DataError
+        There is no such source, its files are missing or damaged, or their content is not as
+        `Dataset` wants it.
+    ValueError
+        The `dtype` is another.
+
+    """
+    dtype = _float_dtype(dtype)
+    rng = np.random.default_rng(rng)
+    name = str(source)
+    if data_dir is not None and name not in mnist.IDX_DATASETS:
+        allowed = ", ".join(mnist.IDX_DATASETS)
+        raise DataError(f"{name} is not read from a data directory; only {allowed} are")
+    if name in _NAMED:
+        return _NAMED[name].load(dtype, rng, None if data_dir is None else Path(data_dir))
+    path = Path(source)
+    if path.suffix.lower() in _FILES:
+        return _FILES[path.suffix.lower()](path, dtype, rng)
+    raise DataError(
+        f"unknown data {name!r}; allowed are {', '.join(_NAMED)}, "
+        f"and files ending in {' or '.join(_FILES)}"
+    )
+
+
+def _float_dtype(dtype: npt.DTypeLike) -> np.dtype:
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in FLOATS:
+        raise ValueError(f"dtype {dtype!r} is unknown here; float32 and float64 are allowed")
+    return found
