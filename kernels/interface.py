@@ -140,4 +140,4 @@ def _overlaps_itself(out: Array) -> bool:
     )
     if inner_size > 1 and inner < out.itemsize:
         return True
-    return outer_size > 1 and outer < inner * (inner_size - 1) + out.itemsize
+    return bool(outer_size > 1 and outer < inner * (inner_size - 1) + out.itemsize)

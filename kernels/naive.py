@@ -1,0 +1,30 @@
+"""The triple loop in plain Python: the specification, on which the ladder stands.
+
+Every other kernel computes this, in another order or with other instructions. Each element
+of the product is one sum, from +0.0 upwards in k.
+
+What it costs: everything is an object. The interpreter boxes each product and each sum and
+looks up types that never change, which takes far longer than the arithmetic.
+
+Python's floats are float64, so a float32 product is summed in float64 and rounded once, at
+the end: no rung above is more accurate.
+"""
+
+import numpy as np
+
+from kernels.interface import Array
+
+
+def compute(a: Array, b: Array, out: Array) -> None:
+    """Write ``a @ b`` into `out`."""
+    m, k = a.shape
+    n = b.shape[1]
+    # Lists, because indexing a NumPy array builds a new scalar object every time.
+    left, right = a.tolist(), b.tolist()
+    with np.errstate(over="ignore"):  # a sum may be too large for float32: infinity it is
+        for i in range(m):
+            for j in range(n):
+                total = 0.0
+                for p in range(k):
+                    total += left[i][p] * right[p][j]
+                out[i, j] = total
