@@ -1,0 +1,124 @@
+"""Callbacks: what `fastnn.fit` calls after each epoch, with the `Training` as it stands."""
+
+import csv
+import math
+from pathlib import Path
+
+from fastnn.checkpoint import save_training
+from fastnn.training import StopTraining, Training
+
+
+class EarlyStopping:
+    """Stop when the monitored figure has not improved for some epochs.
+
+    Parameters
+    ----------
+    monitor : {"val_loss", "loss", "val_accuracy", "accuracy"}
+        A loss is to fall, an accuracy to rise.
+    patience : int
+        Number of epochs without improvement that are waited for.
+    min_delta : float
+        What counts as improvement.
+    restore_best : bool
+        Whether the network gets the weights of its best epoch back when it stops.
+
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 10,
+        min_delta: float = 0.0,
+        *,
+        restore_best: bool = True,
+    ) -> None:
+        allowed = ("val_loss", "loss", "val_accuracy", "accuracy")
+        if monitor not in allowed:
+            raise ValueError(f"monitor must be one of {', '.join(allowed)}, not {monitor!r}")
+        if patience < 0:
+            raise ValueError(f"patience must be at least 0, not {patience}")
+        self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
+        self.restore_best = restore_best
+        self.best, self.best_epoch = math.inf, 0
+
+    def __call__(self, training: Training) -> None:
+        """Compare the newest epoch with the best one so far."""
+        record = training.history[-1]
+        value = getattr(record, self.monitor)
+        if value is None:
+            raise ValueError(f"early stopping monitors {self.monitor}, but there is none")
+        if self.monitor.endswith("accuracy"):
+            value = -value
+        if value < self.best - self.min_delta:
+            self.best, self.best_epoch = value, record.epoch
+            self.best_weights = training.net.parameters.flat.copy()
+        elif record.epoch - self.best_epoch >= max(self.patience, 1):
+            if self.restore_best and self.best_epoch:
+                training.net.parameters.flat[:] = self.best_weights
+            raise StopTraining(f"{self.monitor} has not improved since epoch {self.best_epoch}")
+
+
+class StopOnNaN:
+    """Stop when the loss is no finite number any more, and say since which step."""
+
+    def __call__(self, training: Training) -> None:
+        """Look at the newest epoch's loss."""
+        record = training.history[-1]
+        if not math.isfinite(record.loss):
+            raise StopTraining(
+                f"the loss became {record.loss} in epoch {record.epoch}, "
+                f"at step {training.finite_steps + 1} of {training.steps_per_epoch}"
+            )
+
+
+class Checkpoint:
+    """Save everything that the training needs to go on, after each `every` epochs.
+
+    Parameters
+    ----------
+    path : path-like
+        A safetensors file, replaced as a whole each time; see `fastnn.checkpoint`.
+    every : int
+
+    """
+
+    def __init__(self, path: str | Path, every: int = 1) -> None:
+        if every < 1:
+            raise ValueError(f"every must be at least 1, not {every}")
+        self.path, self.every = Path(path), every
+
+    def __call__(self, training: Training) -> None:
+        """Save, where the number of epochs says so."""
+        epoch = training.history[-1].epoch
+        if epoch % self.every == 0 or epoch == training.epochs:
+            save_training(training, self.path)
+
+
+class CSVLog:
+    """Keep the history as a CSV file, one line an epoch, complete after each.
+
+    Parameters
+    ----------
+    path : path-like
+        Must not exist when the training begins with its first epoch; a training that goes on
+        from an earlier history writes the file anew with all of it.
+
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._started = False
+
+    def __call__(self, training: Training) -> None:
+        """Append the newest epoch."""
+        rows = training.history.as_dicts()
+        if not self._started:
+            mode = "x" if len(rows) == 1 else "w"
+            with self.path.open(mode, newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, rows[0])
+                writer.writeheader()
+                writer.writerows(rows)
+            self._started = True
+            return
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, rows[-1]).writerow(rows[-1])

@@ -1,0 +1,98 @@
+"""How weights start: functions of a random generator and a shape.
+
+All draw in float64 and are rounded to the network's dtype afterwards, so that one seed means
+the same weights in float32 and in float64.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Initializer(Protocol):
+    """Anything that makes the ``(n_in, n_out)`` weights of a layer."""
+
+    def __call__(
+        self, rng: np.random.Generator, shape: tuple[int, ...]
+    ) -> npt.NDArray[np.float64]: ...
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Every weight has one value. With equal weights the units of a layer never differ."""
+
+    value: float
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+        return np.full(shape, self.value, np.float64)
+
+
+class Zeros(Constant):
+    """Every weight is 0: right for a bias."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """The given values, of the shape of the weights."""
+
+    values: npt.ArrayLike
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+        values = np.asarray(self.values, np.float64)
+        if values.shape != shape:
+            raise ValueError(f"the given values have shape {values.shape}; {shape} is needed")
+        return values
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Uniform in ``[low, high)``."""
+
+    low: float = -0.05
+    high: float = 0.05
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+        return rng.uniform(self.low, self.high, shape)
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Normal with mean 0 and standard deviation `std`."""
+
+    std: float = 0.05
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+        return rng.normal(0.0, self.std, shape)
+
+
+class Glorot:
+    """Uniform in ``±sqrt(6 / (n_in + n_out))``: the default of Keras and scikit-learn.
+
+    Keeps the variance of activations and of gradients about the same from layer to layer
+    (Glorot and Bengio, 2010).
+    """
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+        limit = np.sqrt(6.0 / sum(shape))
+        return rng.uniform(-limit, limit, shape)
+
+    def __repr__(self) -> str:
+        return "Glorot()"
+
+
+class He:
+    """Normal with standard deviation ``sqrt(2 / n_in)``: Glorot's idea for ReLU.
+
+    A ReLU silences half its inputs, hence the 2 (He et al., 2015).
+    """
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+        return rng.normal(0.0, np.sqrt(2.0 / shape[0]), shape)
+
+    def __repr__(self) -> str:
+        return "He()"

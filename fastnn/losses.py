@@ -1,0 +1,181 @@
+"""Losses: what a network's outputs cost, and the gradient that training starts from.
+
+A loss says which targets it takes, and writes its pass down in a plan. Softmax cross-entropy
+and binary cross-entropy are computed from the scores *before* the softmax or the sigmoid,
+where loss and activation together are stable and their gradient is a difference. A network
+may end in that activation, so that ``net(x)`` gives probabilities; training then leaves it to
+the loss. A network that ends in `Dense` gives scores, and trains alike.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+import kernels
+from fastnn.layers import Layer, Sigmoid, Softmax
+from fastnn.plan import Plan
+from kernels import losses as passes
+from kernels.interface import Array
+
+Targets = npt.NDArray[np.generic]
+
+
+class Loss:
+    """A loss over a batch, the mean over its samples.
+
+    Attributes
+    ----------
+    activation : type of Layer or None
+        The last layer that is computed as part of this loss.
+    has_accuracy : bool
+        Whether answers are right or wrong; they are not in regression.
+    takes_labels : bool
+        Whether targets may be integer labels, one a sample.
+
+    """
+
+    activation: ClassVar[type[Layer] | None] = None
+    has_accuracy: ClassVar[bool] = True
+    takes_labels: ClassVar[bool] = False
+
+    def targets(self, y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Targets:
+        """Return `y` as the array that this loss computes with, checked.
+
+        Raises
+        ------
+        ValueError
+            The shape does not fit `n_outputs`, or a value is not allowed.
+
+        """
+        raise NotImplementedError
+
+    def plan(self, plan: Plan, outputs: Array, targets: Targets, totals: Array) -> Array:
+        """Write down the loss and its gradient; return ``d_outputs``, shaped as `outputs`.
+
+        `totals` is added to, see `kernels.losses`.
+        """
+        raise NotImplementedError
+
+    def __call__(self, outputs: Array, y: npt.ArrayLike) -> float:
+        """Return the mean loss of `outputs` (scores, where `activation` is not None)."""
+        totals, _ = self._evaluate(outputs, y)
+        return float(totals[0]) / len(outputs)
+
+    def gradient(self, outputs: Array, y: npt.ArrayLike) -> Array:
+        """Return the gradient of the mean loss with respect to `outputs`."""
+        return self._evaluate(outputs, y)[1]
+
+    def _evaluate(self, outputs: Array, y: npt.ArrayLike) -> tuple[Array, Array]:
+        plan = Plan(kernels.get("numpy"), outputs.dtype)  # no product in it: any kernel will do
+        totals = np.zeros(3)
+        targets = self.targets(y, outputs.shape[1], outputs.dtype)
+        gradient = self.plan(plan, np.ascontiguousarray(outputs), targets, totals)
+        plan.run()
+        return totals, gradient
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class SoftmaxCrossEntropy(Loss):
+    """Categorical cross-entropy on softmax: ``-sum(t · log(softmax(z)))`` a sample.
+
+    Targets are integer labels of shape (m,), or one-hot (any distribution) of shape
+    (m, n_outputs).
+    """
+
+    activation = Softmax
+    takes_labels = True
+
+    def targets(self, y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Targets:
+        """Labels as int64 of shape (m,), distributions as `dtype` of shape (m, n_outputs)."""
+        y = np.asarray(y)
+        if y.ndim == 2:
+            return _distributions(y, n_outputs, dtype)
+        if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
+            raise ValueError(
+                f"targets have shape {y.shape} and dtype {y.dtype}; integer labels of shape "
+                f"(samples,) or one-hot rows of shape (samples, {n_outputs}) are needed"
+            )
+        if y.size and not 0 <= y.min() <= y.max() < n_outputs:
+            raise ValueError(
+                f"labels lie in {y.min()}…{y.max()}; "
+                f"with {n_outputs} outputs, 0…{n_outputs - 1} are allowed"
+            )
+        return y.astype(np.int64)
+
+    def plan(self, plan: Plan, outputs: Array, targets: Targets, totals: Array) -> Array:
+        """``dz = (softmax(z) - onehot) / m``."""
+        by_label = targets.ndim == 1
+        name = "softmax_cross_entropy" if by_label else "softmax_cross_entropy_dense"
+        d_outputs = plan.empty(*outputs.shape)
+        plan.call(getattr(passes, name), outputs, targets, totals, d_outputs)
+        return d_outputs
+
+
+class BinaryCrossEntropy(Loss):
+    """Cross-entropy on the sigmoid, every output a yes or no of its own; mean over all.
+
+    Targets are probabilities (0 and 1 as a rule) of shape (m, n_outputs), or (m,) where
+    there is one output.
+    """
+
+    activation = Sigmoid
+
+    def targets(self, y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Targets:
+        """Probabilities as `dtype`, of shape (m, n_outputs)."""
+        targets = _columns(y, n_outputs, dtype)
+        if targets.size and not (0 <= targets.min() and targets.max() <= 1):
+            raise ValueError(f"targets lie in {targets.min()}…{targets.max()}; 0…1 is allowed")
+        return targets
+
+    def plan(self, plan: Plan, outputs: Array, targets: Targets, totals: Array) -> Array:
+        """``dz = (sigmoid(z) - t) / (m · n_outputs)``."""
+        d_outputs = plan.empty(*outputs.shape)
+        plan.call(passes.binary_cross_entropy, outputs, targets, totals, d_outputs)
+        return d_outputs
+
+
+class MeanSquaredError(Loss):
+    """``(y - t)²``, the mean over every element of the batch, as in Keras and PyTorch.
+
+    Targets have shape (m, n_outputs), or (m,) where there is one output.
+    """
+
+    has_accuracy = False
+
+    def targets(self, y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Targets:
+        """Values as `dtype`, of shape (m, n_outputs)."""
+        return _columns(y, n_outputs, dtype)
+
+    def plan(self, plan: Plan, outputs: Array, targets: Targets, totals: Array) -> Array:
+        """``dy = 2 (y - t) / (m · n_outputs)``."""
+        d_outputs = plan.empty(*outputs.shape)
+        plan.call(passes.mean_squared_error, outputs, targets, totals, d_outputs)
+        return d_outputs
+
+
+def _columns(y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Targets:
+    """Return `y` as finite numbers of shape (m, n_outputs)."""
+    values = np.array(y, dtype, order="C")
+    if values.ndim == 1 and n_outputs == 1:
+        values = values[:, np.newaxis]
+    if values.ndim != 2 or values.shape[1] != n_outputs:
+        raise ValueError(f"targets have shape {values.shape}; (samples, {n_outputs}) is needed")
+    if not np.isfinite(values).all():
+        raise ValueError("targets hold NaN or infinity; finite numbers are needed")
+    return values
+
+
+def _distributions(y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Targets:
+    """Return one-hot rows, or any probabilities, as `dtype`."""
+    rows = _columns(y, n_outputs, dtype)
+    if (rows < 0).any() or not np.allclose(rows.sum(axis=1), 1, atol=1e-5):
+        raise ValueError("each row of one-hot targets must sum to 1, with nothing below 0")
+    return rows
+
+
+LOSSES: dict[str, type[Loss]] = {
+    loss.__name__: loss for loss in (SoftmaxCrossEntropy, BinaryCrossEntropy, MeanSquaredError)
+}

@@ -1,0 +1,265 @@
+"""`Sequential`: layers in a row, their parameters in one vector, and plans of their steps."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+import kernels
+from fastnn.layers import Dropout, Layer, Sigmoid, Softmax
+from fastnn.losses import Loss, SoftmaxCrossEntropy, Targets
+from fastnn.optimizers import SGD, Optimizer
+from fastnn.parameters import Parameters
+from fastnn.plan import Plan
+from kernels import elementwise
+from kernels.interface import DTYPES, Array, Kernel
+
+ROWS_AT_ONCE = 1024  # inference walks through larger inputs in pieces of this size
+PLANS_KEPT = 8
+
+
+class Sequential:
+    """A network: each layer's output is the next one's input.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Their sizes must fit; at least one of them has parameters.
+    kernel : str or Kernel
+        What computes the matrix products, see ``kernels.names()``.
+    dtype : {"float32", "float64"}
+        Of parameters, gradients and everything computed.
+    rng : int or numpy.random.Generator
+        Draws the weights, and seeds the layers that need random numbers.
+
+    Attributes
+    ----------
+    parameters, gradients : Parameters
+        Mappings from name (``dense_1.weights``) to a view, each with ``.flat``, the one vector
+        behind its views.
+    n_in, n_out : int
+        Number of features of an input and of an output.
+
+    Examples
+    --------
+    >>> net = Sequential([Dense(64, 32), ReLU(), Dense(32, 10)], rng=0)
+    >>> net(np.zeros((5, 64))).shape
+    (5, 10)
+
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        *,
+        kernel: str | Kernel = "numba",
+        dtype: npt.DTypeLike = "float32",
+        rng: int | np.random.Generator = 0,
+    ) -> None:
+        self.layers = tuple(layers)
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype must be float32 or float64, not {self.dtype}")
+        self.names = _names(self.layers)
+        self.n_in, self.n_out = _check_sizes(self.layers, self.names)
+        self.kernel = kernel
+        self._initialize(np.random.default_rng(rng))
+
+    def _initialize(self, rng: np.random.Generator) -> None:
+        """Lay out the parameters, hand each layer its views, and draw the weights."""
+        shapes = {
+            f"{name}.{parameter}": shape
+            for name, layer in zip(self.names, self.layers, strict=True)
+            for parameter, shape in layer.parameter_shapes().items()
+        }
+        self.parameters = Parameters(shapes, self.dtype)
+        self.gradients = Parameters(shapes, self.dtype)
+        for stream, (name, layer) in enumerate(zip(self.names, self.layers, strict=True)):
+            own = list(layer.parameter_shapes())
+            layer.bind(
+                {parameter: self.parameters[f"{name}.{parameter}"] for parameter in own},
+                {parameter: self.gradients[f"{name}.{parameter}"] for parameter in own},
+            )
+            for parameter in own:
+                view = self.parameters[f"{name}.{parameter}"]
+                view[...] = layer.initializers[parameter](rng, view.shape)
+            if isinstance(layer, Dropout):
+                layer.stream = stream
+        self.random_state = np.array([rng.integers(2**63), 0], np.uint64)
+
+    @property
+    def kernel(self) -> Kernel:
+        """What computes the matrix products; set it to a name or a Kernel at any time."""
+        return self._kernel
+
+    @kernel.setter
+    def kernel(self, kernel: str | Kernel) -> None:
+        self._kernel = kernels.get(kernel) if isinstance(kernel, str) else kernel
+        self._inference: dict[int, tuple[Array, Plan, Array]] = {}
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of features from the input to the output: ``(64, 32, 10)``."""
+        return (self.n_in, *(layer.n_out for layer in self.layers if layer.n_out is not None))
+
+    def __call__(self, x: npt.ArrayLike) -> Array:
+        """Return the outputs ``[m, n_out]`` for the inputs ``x[m, n_in]``.
+
+        Layers that act in training only are left out.
+        """
+        x = self.check_inputs(x)
+        result = np.empty((len(x), self.n_out), self.dtype)
+        for start in range(0, len(x), ROWS_AT_ONCE):
+            piece = x[start : start + ROWS_AT_ONCE]
+            batch, plan, outputs = self._inference_plan(len(piece))
+            batch[...] = piece
+            plan.run()
+            result[start : start + len(piece)] = outputs
+        return result
+
+    def _inference_plan(self, batch_size: int) -> tuple[Array, Plan, Array]:
+        """Return the input, the plan and the output for a batch size, from the last few used."""
+        if batch_size not in self._inference:
+            if len(self._inference) == PLANS_KEPT:
+                del self._inference[next(iter(self._inference))]
+            plan = Plan(self.kernel, self.dtype)
+            batch = plan.empty(batch_size, self.n_in)
+            self._inference[batch_size] = batch, plan, self.plan_forward(plan, batch)[-1]
+        return self._inference[batch_size]
+
+    def check_inputs(self, x: npt.ArrayLike) -> Array:
+        """Return `x` as an array of shape (m, n_in), of the dtype of the network.
+
+        Raises
+        ------
+        ValueError
+            The shape is another.
+
+        """
+        x = np.asarray(x)
+        if x.ndim != 2 or x.shape[1] != self.n_in:
+            raise ValueError(f"x has shape {x.shape}; (samples, {self.n_in}) is needed")
+        return np.ascontiguousarray(x, self.dtype)
+
+    def plan(
+        self, batch_size: int, *, loss: Loss | None = None, optimizer: Optimizer | None = None
+    ) -> Plan:
+        """Return a training step as the list of its calls; print it to read it.
+
+        Parameters
+        ----------
+        batch_size : int
+        loss : Loss
+            `SoftmaxCrossEntropy` where not given.
+        optimizer : Optimizer
+            Plain `SGD` where not given.
+
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        loss = loss or SoftmaxCrossEntropy()
+        plan = self.training_plan()
+        inputs = plan.empty(batch_size, self.n_in)
+        if loss.takes_labels:
+            targets: Targets = np.zeros(batch_size, np.int64)
+        else:
+            targets = plan.empty(batch_size, self.n_out)
+        self.plan_step(plan, inputs, targets, loss, optimizer or SGD(), np.zeros(3))
+        return plan
+
+    def training_plan(self) -> Plan:
+        """Return an empty plan for training."""
+        return Plan(self.kernel, self.dtype, training=True, random_state=self.random_state)
+
+    def plan_step(
+        self,
+        plan: Plan,
+        inputs: Array,
+        targets: Targets,
+        loss: Loss,
+        optimizer: Optimizer,
+        totals: Array,
+    ) -> None:
+        """Write down a training step: forward, loss, backward, update.
+
+        Parameters
+        ----------
+        plan : Plan
+        inputs : ndarray of shape (m, n_in)
+        targets : ndarray of m rows or labels
+            As `Loss.targets` gives them.
+        loss : Loss
+        optimizer : Optimizer
+        totals : ndarray of float64, shape (3,)
+            What the loss adds to, see `kernels.losses`.
+
+        """
+        outputs = self.plan_forward(plan, inputs, loss)
+        with plan.section("loss"):
+            gradient: Array | None = loss.plan(plan, outputs[-1], targets, totals)
+        first = next(i for i, layer in enumerate(self.layers) if layer.parameter_shapes())
+        for i in reversed(range(first, len(outputs) - 1)):
+            assert gradient is not None
+            with plan.section("backward", self.names[i]):
+                x, y = outputs[i], outputs[i + 1]
+                gradient = self.layers[i].backward(plan, x, y, gradient, needs_dx=i > first)
+        with plan.section("update"):
+            optimizer.plan(plan, self.parameters.flat, self.gradients.flat)
+            if any(isinstance(layer, Dropout) for layer in self.layers):
+                plan.call(elementwise.next_random_state, self.random_state)
+
+    def plan_forward(self, plan: Plan, inputs: Array, loss: Loss | None = None) -> list[Array]:
+        """Write down the forward pass; return `inputs` and the output of each layer.
+
+        A last activation that is computed as part of the `loss` is left to it.
+        """
+        layers = self.layers if loss is None else self._layers_before(loss)
+        outputs = [inputs]
+        for name, layer in zip(self.names, layers, strict=False):
+            with plan.section("forward", name):
+                outputs.append(layer.forward(plan, outputs[-1]))
+        return outputs
+
+    def _layers_before(self, loss: Loss) -> tuple[Layer, ...]:
+        last = self.layers[-1]
+        if loss.activation is None or not isinstance(last, Softmax | Sigmoid):
+            return self.layers
+        if not isinstance(last, loss.activation):
+            raise ValueError(
+                f"{loss} is computed on {loss.activation.__name__}, "
+                f"but the network ends in {type(last).__name__}"
+            )
+        return self.layers[:-1]
+
+    def __repr__(self) -> str:
+        layers = ", ".join(map(repr, self.layers))
+        return f"Sequential([{layers}], kernel={self.kernel.name!r}, dtype={self.dtype.name!r})"
+
+
+def _names(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """Name each layer by its type and its number among its kind: ``dense_1, relu_1, …``."""
+    kinds: Counter[str] = Counter()
+    names = []
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layers must be Layer objects; got {layer!r}")
+        kind = type(layer).__name__.lower()
+        kinds[kind] += 1
+        names.append(f"{kind}_{kinds[kind]}")
+    return tuple(names)
+
+
+def _check_sizes(layers: Sequence[Layer], names: Sequence[str]) -> tuple[int, int]:
+    """Check that the layers fit each other; return how many features go in and come out."""
+    n_in = n_out = None
+    for name, layer in zip(names, layers, strict=True):
+        if layer.n_in is None:
+            continue
+        if n_out is not None and layer.n_in != n_out:
+            raise ValueError(f"{name} takes {layer.n_in} features, but {n_out} come in")
+        n_in = n_in or layer.n_in
+        n_out = layer.n_out
+    if n_in is None or n_out is None:
+        raise ValueError("a network needs at least one Dense layer")
+    return n_in, n_out

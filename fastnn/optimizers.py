@@ -1,0 +1,286 @@
+"""Optimisers: how parameters follow their gradients.
+
+An optimiser knows two flat vectors, the parameters and their gradients, and nothing of
+layers. It writes its update down in a plan and keeps its own vectors (velocity, running
+means) from step to step; what changes with the step lives in small arrays that the update
+reads, filled by `Optimizer.begin_step`.
+
+Names and defaults are those of Keras and scikit-learn.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+
+from fastnn.plan import Plan
+from fastnn.schedules import Schedule
+from kernels import updates
+from kernels.elementwise import aligned_empty
+from kernels.interface import Array
+
+
+class Optimizer:
+    """What all optimisers share: learning rate, weight decay, clipping, and their state.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        A positive number, or a function of the number of steps taken, see
+        `fastnn.schedules`.
+    weight_decay : float
+        Adds ``weight_decay * w`` to the gradient: the penalty ``weight_decay / 2 * sum(w²)``.
+    clip_norm : float, optional
+        Scales the gradient of all parameters down to this Euclidean norm where it is longer.
+
+    Attributes
+    ----------
+    steps : int
+        Number of steps taken.
+    state : dict from str to ndarray
+        The optimiser's own vectors, each as long as ``net.parameters.flat``; empty before
+        the first training.
+
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ()  # names of the vectors it keeps
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule,
+        *,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+    ) -> None:
+        if not callable(learning_rate):
+            _check("learning_rate", learning_rate, 0 < learning_rate < np.inf, "above 0")
+        _check("weight_decay", weight_decay, 0 <= weight_decay < np.inf, "at least 0")
+        _check("clip_norm", clip_norm, clip_norm is None or clip_norm > 0, "above 0, or None")
+        self.learning_rate = learning_rate
+        self.weight_decay = float(weight_decay)
+        self.clip_norm = clip_norm
+        self.steps = 0
+        self.state: dict[str, Array] = {}
+        self._rate: Array | None = None
+
+    def plan(self, plan: Plan, weights: Array, gradients: Array) -> None:
+        """Write down the update of ``weights[p]`` by ``gradients[p]``."""
+        self._prepare(weights)
+        if self.clip_norm is not None:
+            plan.call(updates.clip_norm, float(self.clip_norm), gradients)
+        self._plan_decay(plan, weights, gradients)
+        self._plan_update(plan, weights, gradients)
+
+    def begin_step(self) -> None:
+        """Set what the next step's update reads: the learning rate, and the like."""
+        schedule = self.learning_rate
+        assert self._rate is not None
+        self._rate[0] = schedule(self.steps) if callable(schedule) else schedule
+        self.steps += 1
+
+    def restore(self, steps: int, state: Mapping[str, Array]) -> None:
+        """Go on from the `steps` and the `state` of an earlier training."""
+        if set(state) != set(self.slots):
+            raise ValueError(
+                f"the state holds {sorted(state)}; {type(self).__name__} keeps {sorted(self.slots)}"
+            )
+        self.steps = steps
+        self.state = {name: vector.copy() for name, vector in state.items()}
+
+    def _prepare(self, weights: Array) -> None:
+        """Allocate the state on first use; afterwards check that it belongs to `weights`."""
+        if not self.state:
+            for name in self.slots:
+                self.state[name] = aligned_empty(weights.shape, weights.dtype)
+                self.state[name].fill(0)
+        for name, vector in self.state.items():
+            if vector.shape != weights.shape or vector.dtype != weights.dtype:
+                raise ValueError(
+                    f"this optimizer's {name} holds {vector.size} numbers of {vector.dtype}, "
+                    f"the network has {weights.size} of {weights.dtype}; "
+                    "take a new optimizer for another network"
+                )
+        if self._rate is None or self._rate.dtype != weights.dtype:
+            self._rate = np.zeros(1, weights.dtype)
+
+    def _plan_decay(self, plan: Plan, weights: Array, gradients: Array) -> None:
+        if self.weight_decay:
+            plan.call(updates.add_weight_decay, weights, self.weight_decay, gradients)
+
+    def _plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(learning_rate={self.learning_rate}, steps={self.steps})"
+
+
+class SGD(Optimizer):
+    """Gradient descent, ``w -= learning_rate * g``, with momentum where asked for.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+    momentum : float
+        ``velocity = momentum * velocity - learning_rate * g``, then ``w += velocity``.
+    nesterov : bool
+        Take the gradient's step once more after the velocity's (Sutskever et al., 2013).
+    weight_decay, clip_norm
+        See `Optimizer`.
+
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        *,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, weight_decay=weight_decay, clip_norm=clip_norm)
+        _check("momentum", momentum, 0 <= momentum < 1, "at least 0 and below 1")
+        if nesterov and not momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        self.momentum, self.nesterov = float(momentum), nesterov
+
+    @property
+    def slots(self) -> tuple[str, ...]:  # type: ignore[override]
+        """``velocity``, where there is momentum."""
+        return ("velocity",) if self.momentum else ()
+
+    def _plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
+        if not self.momentum:
+            plan.call(updates.sgd, gradients, self._rate, weights)
+            return
+        update = updates.sgd_nesterov if self.nesterov else updates.sgd_momentum
+        velocity = self.state["velocity"]
+        plan.call(update, gradients, self._rate, self.momentum, velocity, weights)
+
+
+class RMSProp(Optimizer):
+    """Divide the gradient by a running root mean square of itself (Hinton, 2012).
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+    rho : float
+        How much of the running mean of squares is kept each step.
+    epsilon : float
+        Added to the root, so that nothing is divided by 0.
+    weight_decay, clip_norm
+        See `Optimizer`.
+
+    """
+
+    slots = ("square",)
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        rho: float = 0.9,
+        epsilon: float = 1e-7,
+        *,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, weight_decay=weight_decay, clip_norm=clip_norm)
+        _check("rho", rho, 0 <= rho < 1, "at least 0 and below 1")
+        _check("epsilon", epsilon, epsilon > 0, "above 0")
+        self.rho, self.epsilon = float(rho), float(epsilon)
+
+    def _plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
+        square = self.state["square"]
+        plan.call(updates.rmsprop, gradients, self._rate, self.rho, self.epsilon, square, weights)
+
+
+class Adam(Optimizer):
+    """A running mean of the gradient over a running root mean square (Kingma and Ba, 2015).
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+    beta_1, beta_2 : float
+        How much of the running means of gradients and of squares is kept each step.
+    epsilon : float
+        Added to the root, so that nothing is divided by 0.
+    weight_decay, clip_norm
+        See `Optimizer`.
+
+    """
+
+    slots = ("mean", "square")
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        *,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(learning_rate, weight_decay=weight_decay, clip_norm=clip_norm)
+        _check("beta_1", beta_1, 0 <= beta_1 < 1, "at least 0 and below 1")
+        _check("beta_2", beta_2, 0 <= beta_2 < 1, "at least 0 and below 1")
+        _check("epsilon", epsilon, epsilon > 0, "above 0")
+        self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
+        self._corrections: Array | None = None
+
+    def begin_step(self) -> None:
+        """Set the learning rate and the two bias corrections."""
+        super().begin_step()
+        assert self._corrections is not None
+        self._corrections[0] = 1 / (1 - self.beta_1**self.steps)
+        self._corrections[1] = 1 / (1 - self.beta_2**self.steps)
+
+    def _prepare(self, weights: Array) -> None:
+        super()._prepare(weights)
+        if self._corrections is None or self._corrections.dtype != weights.dtype:
+            self._corrections = np.ones(2, weights.dtype)
+
+    def _plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
+        plan.call(
+            updates.adam,
+            gradients,
+            self._rate,
+            self._corrections,
+            self.beta_1,
+            self.beta_2,
+            self.epsilon,
+            self.state["mean"],
+            self.state["square"],
+            weights,
+        )
+
+
+class AdamW(Adam):
+    """Adam with weight decay apart from the gradient (Loshchilov and Hutter, 2019).
+
+    ``w -= learning_rate * weight_decay * w`` before Adam's update; the parameters are those
+    of `Adam`, with a weight decay of 0.004 as in Keras.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        *,
+        weight_decay: float = 0.004,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate, beta_1, beta_2, epsilon, weight_decay=weight_decay, clip_norm=clip_norm
+        )
+
+    def _plan_decay(self, plan: Plan, weights: Array, gradients: Array) -> None:
+        if self.weight_decay:
+            plan.call(updates.decay_weights, self._rate, self.weight_decay, weights)
+
+
+def _check(name: str, value: object, allowed: bool, what: str) -> None:
+    if not allowed:
+        raise ValueError(f"{name} must be {what}, not {value!r}")

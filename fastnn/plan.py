@@ -1,0 +1,148 @@
+"""Plan once, execute many: a step as the list of its calls.
+
+As FFTW plans a transform, FastNN plans a step. For one batch size, each layer writes down
+what is to be computed, over arrays that are allocated there and then; a step executes the
+list from top to bottom. No allocation, no shape check and no decision is left in a step, and
+the list can be read: ``print(net.plan(64))``.
+
+What changes from step to step (the batch, the learning rate, random numbers) lives in small
+arrays that the calls read.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels import Kernel
+from kernels.elementwise import aligned_empty
+from kernels.interface import Array
+
+
+@dataclass(frozen=True)
+class Call:
+    """One line of a plan: a function, its arguments, and where it belongs.
+
+    Attributes
+    ----------
+    part : str
+        ``batch``, ``forward``, ``loss``, ``backward`` or ``update``.
+    layer : str
+        The layer that asked for it, as in ``net.parameters``; may be empty.
+    name : str
+        What is computed: ``matmul`` or the name of a pass.
+    function : callable
+    args : tuple
+    flops : int
+        Floating-point operations of a matrix product; 0 for the passes around it.
+
+    """
+
+    part: str
+    layer: str
+    name: str
+    function: Callable[..., object]
+    args: tuple[Any, ...]
+    flops: int = 0
+
+    @property
+    def shapes(self) -> str:
+        """The arrays it reads and writes: ``64×784 @ 784×128 → 64×128``."""
+        arrays = [arg for arg in self.args if getattr(arg, "shape", ())]
+        *sources, out = ["×".join(map(str, array.shape)) for array in arrays]
+        return (" @ " if self.name == "matmul" else ", ").join(sources) + f" → {out}"
+
+
+class Plan:
+    """The calls of a step, and the arrays between them.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Computes the matrix products.
+    dtype : dtype-like
+        Of every array that the plan allocates.
+    training : bool
+        Whether layers that act in training only (dropout) take part.
+    random_state : ndarray of uint64, shape (2,)
+        Seed and step, for layers that need random numbers.
+
+    Attributes
+    ----------
+    calls : list of Call
+
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        dtype: npt.DTypeLike,
+        *,
+        training: bool = False,
+        random_state: npt.NDArray[np.uint64] | None = None,
+    ) -> None:
+        self.kernel = kernel
+        self.dtype = np.dtype(dtype)
+        self.training = training
+        self.random_state = np.zeros(2, np.uint64) if random_state is None else random_state
+        self.calls: list[Call] = []
+        self._part, self._layer = "", ""
+
+    @contextmanager
+    def section(self, part: str, layer: str = "") -> Iterator[None]:
+        """Say where the calls written down inside belong."""
+        before = self._part, self._layer
+        self._part, self._layer = part, layer
+        yield
+        self._part, self._layer = before
+
+    def empty(self, *shape: int) -> Array:
+        """Allocate an array for what a call writes."""
+        return aligned_empty(shape, self.dtype)
+
+    def matmul(self, a: Array, b: Array, out: Array) -> None:
+        """Write down ``out = a @ b``, to be done by the kernel."""
+        flops = 2 * a.shape[0] * a.shape[1] * b.shape[1]
+        self._add("matmul", self.kernel.compute, (a, b, out), flops)
+
+    def call(self, function: Callable[..., object], *args: Any) -> None:  # noqa: ANN401
+        """Write down ``function(*args)``; numbers are rounded to the plan's dtype."""
+        rounded = (self.dtype.type(a) if isinstance(a, float) else a for a in args)
+        self._add(function.__name__, function, tuple(rounded))
+
+    def _add(
+        self, name: str, function: Callable[..., object], args: tuple[Any, ...], flops: int = 0
+    ) -> None:
+        self.calls.append(Call(self._part, self._layer, name, function, args, flops))
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of all matrix products of a step."""
+        return sum(call.flops for call in self.calls)
+
+    def run(self) -> None:
+        """Execute the list, top to bottom."""
+        for call in self.calls:
+            call.function(*call.args)
+
+    def __str__(self) -> str:
+        header = ("part", "layer", "call", "shapes", "flops")
+        rows = [header] + [
+            (call.part, call.layer, call.name, call.shapes, f"{call.flops:,}" if call.flops else "")
+            for call in self.calls
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if title == "flops" else cell.ljust(width)
+                for title, cell, width in zip(header, row, widths, strict=True)
+            ).rstrip()
+            for row in rows
+        ]
+        total = f"{len(self.calls)} calls, {self.flops:,} flops in matrix products"
+        return "\n".join([*lines, f"{total}; kernel {self.kernel.name}, {self.dtype}"])
+
+    __repr__ = __str__

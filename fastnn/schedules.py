@@ -1,0 +1,76 @@
+"""Learning-rate schedules: functions of the number of steps taken so far.
+
+Wherever an optimiser takes a learning rate it takes a number or one of these.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Schedule: TypeAlias = Callable[[int], float]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same learning rate at every step."""
+
+    learning_rate: float
+
+    def __call__(self, step: int) -> float:
+        return self.learning_rate
+
+
+@dataclass(frozen=True)
+class StepDecay:
+    """Multiply the learning rate by `factor` after every `every` steps."""
+
+    learning_rate: float
+    every: int
+    factor: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check_steps("every", self.every)
+
+    def __call__(self, step: int) -> float:
+        return float(self.learning_rate * self.factor ** (step // self.every))
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Fall from `learning_rate` to `final` along half a cosine over `steps` steps.
+
+    Loshchilov and Hutter, 2017, without restarts; `final` ever after.
+    """
+
+    learning_rate: float
+    steps: int
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_steps("steps", self.steps)
+
+    def __call__(self, step: int) -> float:
+        done = min(step / self.steps, 1.0)
+        return self.final + (self.learning_rate - self.final) * (1 + math.cos(math.pi * done)) / 2
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """Rise linearly over the first `steps` steps, then follow `then`, shifted by them."""
+
+    then: Schedule
+    steps: int
+
+    def __post_init__(self) -> None:
+        _check_steps("steps", self.steps)
+
+    def __call__(self, step: int) -> float:
+        if step < self.steps:
+            return self.then(0) * (step + 1) / self.steps
+        return self.then(step - self.steps)
+
+
+def _check_steps(name: str, steps: int) -> None:
+    if steps < 1:
+        raise ValueError(f"{name} must be at least 1, not {steps}")
