@@ -56,7 +56,7 @@ def load_network(path: str | Path, *, kernel: str = "numba") -> Sequential:
 def save_training(training: Training, path: str | Path) -> None:
     """Write all that `training` needs to go on to `path`."""
     net, optimizer = training.net, training.optimizer
-    tensors = {f"parameters/{name}": array for name, array in net.parameters.items()}
+    tensors: Tensors = {f"parameters/{name}": array for name, array in net.parameters.items()}
     tensors |= {f"optimizer/{name}": array for name, array in optimizer.state.items()}
     tensors["random_state"] = net.random_state
     _write(

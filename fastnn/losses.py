@@ -126,7 +126,7 @@ class BinaryCrossEntropy(Loss):
     def targets(self, y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Targets:
         """Probabilities as `dtype`, of shape (m, n_outputs)."""
         targets = _columns(y, n_outputs, dtype)
-        if targets.size and not (0 <= targets.min() and targets.max() <= 1):
+        if targets.size and not (targets.min() >= 0 and targets.max() <= 1):
             raise ValueError(f"targets lie in {targets.min()}…{targets.max()}; 0…1 is allowed")
         return targets
 
@@ -156,9 +156,9 @@ class MeanSquaredError(Loss):
         return d_outputs
 
 
-def _columns(y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Targets:
+def _columns(y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Array:
     """Return `y` as finite numbers of shape (m, n_outputs)."""
-    values = np.array(y, dtype, order="C")
+    values: Array = np.array(y, dtype, order="C")
     if values.ndim == 1 and n_outputs == 1:
         values = values[:, np.newaxis]
     if values.ndim != 2 or values.shape[1] != n_outputs:

@@ -110,7 +110,7 @@ class Plan:
 
     def call(self, function: Callable[..., object], *args: Any) -> None:  # noqa: ANN401
         """Write down ``function(*args)``; numbers are rounded to the plan's dtype."""
-        rounded = (self.dtype.type(a) if isinstance(a, float) else a for a in args)
+        rounded = (np.array(a, self.dtype)[()] if isinstance(a, float) else a for a in args)
         self._add(function.__name__, function, tuple(rounded))
 
     def _add(

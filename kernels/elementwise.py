@@ -10,7 +10,7 @@ The losses live in `kernels.losses`, the optimisers' updates in `kernels.updates
 """
 
 from collections.abc import Callable
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import numba
 import numpy as np
@@ -26,8 +26,7 @@ Pass = TypeVar("Pass", bound=Callable[..., object])
 
 def compiled(function: Pass) -> Pass:
     """Compile a pass on its first call for a dtype; later processes take it from disk."""
-    jitted: Pass = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    return jitted
+    return cast(Pass, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 @compiled
@@ -101,7 +100,8 @@ def logistic(z: float) -> float:
     """``1 / (1 + exp(-z))`` of one number, without overflow for either sign."""
     one = type(z)(1)
     e = np.exp(-abs(z))  # in (0, 1]
-    return (one if z >= 0 else e) / (one + e)
+    probability: float = (one if z >= 0 else e) / (one + e)
+    return probability
 
 
 @compiled

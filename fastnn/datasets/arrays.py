@@ -65,17 +65,17 @@ def _read_arrays(path: Path) -> dict[str, Array]:
                     found = ", ".join(sorted(names)) or "nothing"
                     raise DataError(f"{path}: holds {found}; allowed are {allowed}")
                 return {name: _read_array(path, archive, name) for name in names}
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        # RuntimeError: encrypted, or compressed in a way that Python does not know.
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise DataError(f"{path}: truncated or damaged npz file ({error})") from error
 
 
 def _read_array(path: Path, archive: np.lib.npyio.NpzFile, name: str) -> Array:
     try:
         array = archive[name]
-    except ValueError as error:
-        reason = (
-            "holds pickled objects, which are never loaded" if "pickle" in str(error) else error
-        )
+    except (ValueError, MemoryError) as error:
+        pickled = "pickle" in str(error)
+        reason = "holds pickled objects, which are never loaded" if pickled else "is damaged"
         raise DataError(f"{path}: {name} {reason}; arrays of numbers or text are needed") from error
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path}: {name} is no array in NumPy's format")

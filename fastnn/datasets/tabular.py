@@ -27,7 +27,6 @@ from fastnn.datasets.splits import random_fifth
 from fastnn.datasets.targets import encode
 from fastnn.datasets.validation import check_inputs
 
-
 _Row: TypeAlias = tuple[str, list[str]]  # its file and line, its cells
 
 
