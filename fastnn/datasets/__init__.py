@@ -18,8 +18,8 @@ import numpy.typing as npt
 from fastnn.datasets import digits, generated, mnist
 from fastnn.datasets.arrays import load_npz
 from fastnn.datasets.dataset import Dataset
+from fastnn.datasets.downloads import fetch
 from fastnn.datasets.errors import DataError
-from fastnn.datasets.fetch import fetch
 from fastnn.datasets.tabular import load_csv
 from fastnn.datasets.validation import FLOATS
 
@@ -118,10 +118,11 @@ def load(
 
 
 def _float_dtype(dtype: npt.DTypeLike) -> np.dtype:
+    refusal = f"dtype {dtype!r} is not allowed; float32 and float64 are"
     try:
         found = np.dtype(dtype)
-    except TypeError:
-        found = None
+    except TypeError as error:
+        raise ValueError(refusal) from error
     if found not in FLOATS:
-        raise ValueError(f"dtype {dtype!r} is unknown here; float32 and float64 are allowed")
+        raise ValueError(refusal)
     return found

@@ -56,7 +56,7 @@ def fetch(
     urls = tuple(mirrors or IDX_DATASETS[name].mirrors)
     bar = Progress(
         "{task.description}",
-        BarColumn(),
+        BarColumn(20),
         DownloadColumn(),
         TransferSpeedColumn(),
         console=Console(stderr=True),
@@ -71,7 +71,8 @@ def fetch(
 def _fetch_file(
     file: str, checksum: str, directory: Path, mirrors: Sequence[str], bar: Progress
 ) -> None:
-    download = _Download(bar, bar.add_task(file, total=None))
+    task = bar.add_task(file, total=None)
+    download = _Download(bar, task)
     reasons = []
     for mirror in mirrors:
         url = f"{mirror.rstrip('/')}/{file}"
@@ -84,6 +85,8 @@ def _fetch_file(
                 raise DataError(reason) from error
             reasons.append(f"{url}: {_root(error)}")
         else:
+            size = (directory / file).stat().st_size
+            bar.update(task, total=size, completed=size)
             return
     raise DataError(f"{file} could not be fetched from any mirror. {' '.join(reasons)}")
 
