@@ -7,6 +7,7 @@
 
 """
 
+import os
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -102,7 +103,7 @@ def load(
     """
     dtype = _float_dtype(dtype)
     rng = np.random.default_rng(rng)
-    name = str(source)
+    name = os.fspath(source)
     if data_dir is not None and name not in mnist.IDX_DATASETS:
         allowed = ", ".join(mnist.IDX_DATASETS)
         raise DataError(f"{name} is not read from a data directory; only {allowed} are")

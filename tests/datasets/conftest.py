@@ -10,10 +10,15 @@ import pytest
 from fastnn.datasets.mnist import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 
 
-def idx(array):
-    """Return a uint8 array as an IDX file, uncompressed."""
+def _idx(array):
     sizes = struct.pack(f">{array.ndim}I", *array.shape)
     return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
+
+
+@pytest.fixture(scope="session")
+def idx():
+    """Return the function that makes an IDX file, uncompressed, of a uint8 array."""
+    return _idx
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +30,7 @@ def pixels():
 
 
 @pytest.fixture(scope="session")
-def idx_files(pixels):
+def idx_files(idx, pixels):
     """Map each file's name to its content, uncompressed; the labels go 0 to 9, in turn."""
     train, test = pixels
     return {

@@ -161,6 +161,15 @@ def test_every_mirror_is_named_with_its_reason(server, packed, tmp_path, closed_
     assert places == sorted(places)
 
 
+def test_reasons_when_called_to_mend_an_error(packed, tmp_path, closed_port):
+    try:
+        datasets.load("mnist", data_dir=tmp_path)
+    except DataError:
+        message = refuse(tmp_path, [closed_port])
+    assert "Connection refused" in message
+    assert "missing" not in message
+
+
 def test_wrong_checksum(server, packed, tmp_path):
     server.serve("bad", packed | {FIRST: gzip.compress(b"something else")})
     message = refuse(tmp_path, [server.url("bad")])

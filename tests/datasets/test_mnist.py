@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import idx
 
 from fastnn import datasets
 from fastnn.datasets import DataError
@@ -108,20 +107,20 @@ def test_one_file_is_missing(file, idx_directory):
         datasets.load("mnist", data_dir=idx_directory)
 
 
-def test_images_and_labels_disagree(idx_directory):
+def test_images_and_labels_disagree(idx, idx_directory):
     (idx_directory / f"{TRAIN_LABELS}.gz").write_bytes(idx(np.zeros(29, np.uint8)))
     message = f"{TRAIN_IMAGES}.gz has 30 samples, .*{TRAIN_LABELS}.gz has 29"
     with pytest.raises(DataError, match=message):
         datasets.load("mnist", data_dir=idx_directory)
 
 
-def test_train_and_test_disagree(idx_directory):
+def test_train_and_test_disagree(idx, idx_directory):
     (idx_directory / f"{TEST_IMAGES}.gz").write_bytes(idx(np.zeros((10, 5, 5), np.uint8)))
     with pytest.raises(DataError, match=r"mnist: .* x_test \(10, 25\).* x_train \(30, 20\)"):
         datasets.load("mnist", data_dir=idx_directory)
 
 
-def test_label_out_of_range(idx_directory):
+def test_label_out_of_range(idx, idx_directory):
     path = idx_directory / f"{TEST_LABELS}.gz"
     path.write_bytes(idx(np.array([*range(9), 10], np.uint8)))
     with pytest.raises(DataError, match=rf"{path}\[9\] is label 10; 0 to 9 are allowed"):
@@ -129,7 +128,7 @@ def test_label_out_of_range(idx_directory):
 
 
 @pytest.mark.parametrize("file", [TRAIN_IMAGES, TEST_LABELS])
-def test_no_samples(file, idx_directory, idx_files):
+def test_no_samples(file, idx, idx_directory, idx_files):
     dimensions = idx_files[file][3]
     shape = (0, 4, 5)[:dimensions]
     path = idx_directory / f"{file}.gz"
