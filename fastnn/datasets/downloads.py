@@ -89,7 +89,7 @@ def _fetch_file(
             size = (directory / file).stat().st_size
             bar.update(task, total=size, completed=size)
             return
-    raise DataError(f"{file} could not be fetched from any mirror. {' '.join(reasons)}")
+    raise DataError(f"{file} could not be fetched from any mirror: {'; '.join(reasons)}")
 
 
 class _Download:
