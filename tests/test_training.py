@@ -192,9 +192,10 @@ def test_early_stopping_of_what_is_not_there():
         EarlyStopping("f1")
 
 
-def test_stop_on_nan_names_epoch_and_step():
+@pytest.mark.parametrize("kernel", kernels.names())
+def test_stop_on_nan_names_epoch_and_step(kernel):
     history = train(
-        classifier(), SGD(lambda step: 0.1 if step < 9 else 1e30), batch_size=10, epochs=9,
+        classifier(kernel=kernel), SGD(lambda step: 0.1 if step < 9 else 1e30), batch_size=10, epochs=9,
         callbacks=[StopOnNaN()],
     )  # fmt: skip
     assert len(history) == 3
