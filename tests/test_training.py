@@ -194,10 +194,9 @@ def test_early_stopping_of_what_is_not_there():
 
 @pytest.mark.parametrize("kernel", kernels.names())
 def test_stop_on_nan_names_epoch_and_step(kernel):
-    history = train(
-        classifier(kernel=kernel), SGD(lambda step: 0.1 if step < 9 else 1e30), batch_size=10, epochs=9,
-        callbacks=[StopOnNaN()],
-    )  # fmt: skip
+    breaks = SGD(lambda step: 0.1 if step < 9 else 1e30)
+    callbacks = [StopOnNaN()]
+    history = train(classifier(kernel=kernel), breaks, batch_size=10, epochs=9, callbacks=callbacks)
     assert len(history) == 3
     assert not math.isfinite(history[-1].loss)
     assert history.stopped.startswith("the loss became ")
