@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.datasets import Dataset
-from fastnn.experiment import LEARNING_RATES, Experiment
+from fastnn.experiment import Experiment
 from fastnn.initializers import Glorot, He, Initializer, Normal, Uniform, Zeros
 from fastnn.layers import Dense, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from fastnn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
@@ -77,21 +77,21 @@ def build_loss(data: Dataset) -> Loss:
 
 
 def build_optimizer(experiment: Experiment, steps_per_epoch: int) -> Optimizer:
-    """Return the optimizer, with its learning rate as a function of the steps."""
-    settings = {
-        "momentum": experiment.momentum if experiment.optimizer == "sgd" else None,
-        "nesterov": experiment.nesterov if experiment.optimizer == "sgd" else None,
+    """Return the optimizer of a resolved experiment."""
+    settings: dict[str, float | bool | None] = {
         "weight_decay": experiment.weight_decay,
         "clip_norm": experiment.clip_norm,
     }
-    given = {name: value for name, value in settings.items() if value is not None}
+    if experiment.optimizer == "sgd":
+        settings |= {"momentum": experiment.momentum, "nesterov": experiment.nesterov}
     build: Callable[..., Optimizer] = OPTIMIZERS[experiment.optimizer]
-    return build(build_schedule(experiment, steps_per_epoch), **given)
+    return build(build_schedule(experiment, steps_per_epoch), **settings)
 
 
 def build_schedule(experiment: Experiment, steps_per_epoch: int) -> Schedule:
-    """Return the learning rate as a function of the number of steps taken."""
-    rate = experiment.learning_rate or LEARNING_RATES[experiment.optimizer]
+    """Return the learning rate of a resolved experiment, as a function of the steps taken."""
+    rate = experiment.learning_rate
+    assert rate is not None
     warmup = experiment.warmup * steps_per_epoch
     schedules: dict[str, Callable[[], Schedule]] = {
         "constant": lambda: Constant(rate),

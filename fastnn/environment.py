@@ -29,8 +29,8 @@ def machine() -> dict[str, Any]:
     A BLAS may have been told to take another architecture than the processor's (OpenBLAS by
     ``OPENBLAS_CORETYPE``), which makes comparisons with it worthless unless it is seen.
     """
-    pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
-    kept = ("internal_api", "version", "architecture")
+    pools = threadpoolctl.threadpool_info()
+    blas = next((pool for pool in pools if pool["user_api"] == "blas"), {})  # NumPy's: the first
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0))
@@ -38,7 +38,7 @@ def machine() -> dict[str, Any]:
         else os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "threads": kernels.get_num_threads(),
-        "blas": [{key: pool.get(key) for key in kept} for pool in pools],
+        "blas": {key: blas.get(key) for key in ("internal_api", "version", "architecture")},
     }
 
 

@@ -8,9 +8,9 @@ import json
 import math
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 CHOICES = {
     "activation": ("relu", "leaky-relu", "sigmoid", "tanh"),
@@ -24,6 +24,8 @@ CHOICES = {
 # Rates that learn the data sets of the package in their tens of epochs; those of the classes in
 # `fastnn.optimizers` are meant for longer runs.
 LEARNING_RATES = {"sgd": 0.1, "rmsprop": 0.001, "adam": 0.002, "adamw": 0.002}
+WEIGHT_DECAYS = {"sgd": 0.0, "rmsprop": 0.0, "adam": 0.0, "adamw": 0.004}
+BATCH_SIZES = {"batch": None, "mini-batch": 32, "stochastic": None}  # None: it follows
 
 
 class ExperimentError(ValueError):
@@ -60,11 +62,11 @@ class Experiment:
         See `fastnn.fit`.
     optimizer : {"adam", "adamw", "rmsprop", "sgd"}
     learning_rate : float, optional
-        One that suits the optimizer where not given, see `LEARNING_RATES`.
+        One that suits the optimizer where not given.
     momentum, nesterov
         See `fastnn.SGD`; other optimizers have none.
     weight_decay : float, optional
-        The optimizer's own default where not given.
+        The optimizer's usual one where not given: none, but for AdamW.
     clip_norm : float, optional
         Longest gradient; unlimited where not given.
     schedule : {"constant", "step", "cosine"}
@@ -168,6 +170,19 @@ class Experiment:
             raise ExperimentError(
                 f"warmup must be shorter than the run of {self.epochs} epochs, not {self.warmup}"
             )
+
+    def resolved(self) -> Self:
+        """Settle what is not given but follows from other settings, so that it can be kept."""
+
+        def settled(given: float | None, otherwise: float | None) -> Any:  # noqa: ANN401
+            return otherwise if given is None else given
+
+        return replace(
+            self,
+            learning_rate=settled(self.learning_rate, LEARNING_RATES[self.optimizer]),
+            weight_decay=settled(self.weight_decay, WEIGHT_DECAYS[self.optimizer]),
+            batch_size=settled(self.batch_size, BATCH_SIZES[self.gradient_descent]),
+        )
 
     def to_toml(self) -> str:
         """Return the settings as a configuration file; those that are None are left out."""

@@ -29,6 +29,7 @@ from fastnn.experiment import Experiment, read_settings
 from fastnn.losses import Loss, Targets
 from fastnn.network import Sequential
 from fastnn.optimizers import Optimizer
+from fastnn.reports import to_json
 from fastnn.training import Callback, Evaluation, History, Training, evaluate, fit, step_size
 from kernels.interface import Array
 
@@ -95,6 +96,7 @@ class Run:
             not as they should be.
 
         """
+        experiment = experiment.resolved()
         kernels.get(experiment.kernel)  # before the data, which may take long
         if experiment.threads is not None:
             kernels.set_num_threads(experiment.threads)
@@ -144,7 +146,7 @@ class Run:
             raise RunError(f"{directory} holds no run: there is no {', '.join(missing)}")
         experiment = Experiment(**read_settings(directory / CONFIG))
         run = cls.prepare(_lengthened(experiment, epochs))
-        _check_fingerprint(directory / REPORT, run.data)
+        _check_fingerprint(directory, run.data)
         run.rng, run.history = load_training(directory / TRAINING, run.net, run.optimizer)
         done = len(run.history)
         if run.experiment.epochs < done:
@@ -237,7 +239,7 @@ class Run:
         save_training(training, self.directory / TRAINING)
 
     def report(self) -> dict[str, Any]:
-        """Return all there is to say of the run, ready for `to_json`."""
+        """Return all there is to say of the run, ready for `fastnn.reports.to_json`."""
         return {
             "data": self.experiment.data,
             "task": self.data.task,
@@ -254,7 +256,10 @@ class Run:
             "sizes": self.net.sizes,
             "parameters": self.net.parameters.flat.size,
             "seed": self.experiment.seed,
-            "settings": asdict(self.experiment) | {"batch_size": self.batch_size},
+            "gradient_descent": self.experiment.gradient_descent,
+            "batch_size": self.batch_size,
+            "updates": self.optimizer.steps,
+            "settings": asdict(self.experiment),
             "versions": versions(),
             "machine": machine(),
             "history": self.history.as_dicts(),
@@ -283,21 +288,6 @@ def check_free(directory: str | Path) -> None:
         )
 
 
-def to_json(report: dict[str, Any], *, indent: int | None = None) -> str:
-    """Return strict JSON, in which a number that is not finite is null."""
-    return json.dumps(_finite(report), indent=indent, ensure_ascii=False, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
 def _write_json(path: Path, report: dict[str, Any]) -> None:
     write_atomically(path, (to_json(report, indent=2) + "\n").encode())
 
@@ -313,11 +303,20 @@ def _lengthened(experiment: Experiment, epochs: int | None) -> Experiment:
     return replace(experiment, epochs=epochs)
 
 
-def _check_fingerprint(path: Path, data: Dataset) -> None:
+def read_report(directory: Path) -> dict[str, Any]:
+    """Return what a run's directory says of the run, see `Run.report`."""
+    path = directory / REPORT
     try:
-        recorded = json.loads(path.read_bytes())["fingerprint"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} is damaged: {error!r}") from error
+        report = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {error}") from error
+    if not isinstance(report, dict):
+        raise RunError(f"{path} is damaged: it holds no JSON object")
+    return report
+
+
+def _check_fingerprint(directory: Path, data: Dataset) -> None:
+    recorded = read_report(directory).get("fingerprint")
     if recorded != data.fingerprint:
         raise RunError(
             f"{data.name} has changed since the run began: "
