@@ -149,7 +149,9 @@ class Activation(Layer):
     derivative: ClassVar[Callable[..., None]]
 
     def forward(self, plan: Plan, x: Array) -> Array:
-        """``y = f(x)``."""
+        """``y = f(x)``; in place and in one pass with the bias, where a Dense layer comes before."""
+        if plan.fuse_bias(type(self).function, x):
+            return x
         y = plan.empty(*x.shape)
         plan.call(type(self).function, x, y)
         return y
@@ -209,7 +211,9 @@ class LeakyReLU(Layer):
         self.slope = float(slope)
 
     def forward(self, plan: Plan, x: Array) -> Array:
-        """``y = x`` or ``slope · x``."""
+        """``y = x`` or ``slope · x``, as in `Activation`."""
+        if plan.fuse_bias(elementwise.leaky_relu, x, self.slope):
+            return x
         y = plan.empty(*x.shape)
         plan.call(elementwise.leaky_relu, x, self.slope, y)
         return y
@@ -217,7 +221,7 @@ class LeakyReLU(Layer):
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
         """``dx = dy`` or ``slope · dy``."""
         dx = plan.empty(*x.shape)
-        plan.call(elementwise.leaky_relu_backward, x, self.slope, dy, dx)
+        plan.call(elementwise.leaky_relu_backward, y, self.slope, dy, dx)
         return dx
 
     def config(self) -> dict[str, int | float]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kernels import Kernel
+from kernels import Kernel, elementwise
 from kernels.elementwise import aligned_empty
 from kernels.interface import Array
 
@@ -112,6 +112,26 @@ class Plan:
         """Write down ``function(*args)``; numbers are rounded to the plan's dtype."""
         rounded = (np.array(a, self.dtype)[()] if isinstance(a, float) else a for a in args)
         self._add(function.__name__, function, tuple(rounded))
+
+    def fuse_bias(self, function: Callable[..., object], y: Array, *args: Any) -> bool:  # noqa: ANN401
+        """Let the last call, if it adds a bias to `y`, do ``y = function(y, *args)`` as well.
+
+        Returns
+        -------
+        bool
+            Whether it does now. If not, nothing has changed.
+
+        """
+        last = self.calls[-1] if self.calls else None
+        fused = elementwise.AFTER_BIAS.get(function)
+        if fused is None or last is None or last.function is not elementwise.add_bias:
+            return False
+        bias, biased = last.args
+        if biased is not y:
+            return False
+        self.calls.pop()
+        self.call(fused, bias, *args, y)
+        return True
 
     def _add(
         self, name: str, function: Callable[..., object], args: tuple[Any, ...], flops: int = 0

@@ -9,18 +9,48 @@ the dtype of the network is; see `kernels.elementwise` for the rest of the contr
 
 import math
 
-import numpy as np
-
-from kernels.elementwise import Integers, compiled, logistic
+from kernels.compiling import compiled, inlined
+from kernels.elementwise import Integers, exponentiate, largest, subtract_largest, sum_of
+from kernels.functions import exp, log, log1p
 from kernels.interface import Array
+from kernels.intrinsics import add_in_lanes
 
 
-@compiled
+@inlined
 def _add(totals: Array, loss: float, correct: float) -> None:
     totals[0] += loss
     totals[1] += correct
     if math.isfinite(totals[0]):
         totals[2] += 1
+
+
+@inlined
+def _first(row: Array, value: float) -> int:
+    """Return the place of the first element that equals `value`; the row's length if none."""
+    place: int = row.size
+    for j in range(row.size):
+        place = min(place, j if row[j] == value else row.size)
+    return place
+
+
+@inlined
+def _normalize(y: Array, scale: float) -> float:
+    """Make each row sum to `scale`; return the sum of the logarithms of the former sums.
+
+    Those sums lie between 1 and the length of a row, so that the product of 16 of them is
+    within the range of float64, and one logarithm serves 16 rows.
+    """
+    logarithms, product = 0.0, 1.0
+    for i in range(y.shape[0]):
+        total = sum_of(y[i])
+        product *= total
+        if i % 16 == 15:
+            logarithms += log(product)
+            product = 1.0
+        factor = scale / total
+        for j in range(y.shape[1]):
+            y[i, j] *= factor
+    return logarithms + log(product)
 
 
 @compiled
@@ -42,19 +72,15 @@ def softmax_cross_entropy(logits: Array, labels: Integers, totals: Array, d_logi
     """
     m, n = logits.shape
     scale = logits.dtype.type(1) / logits.dtype.type(m)
+    subtract_largest(logits, d_logits)
     loss, correct = 0.0, 0
     for i in range(m):
-        label = labels[i]
-        largest = logits[i].max()
-        total = logits.dtype.type(0)
-        for j in range(n):
-            d_logits[i, j] = np.exp(logits[i, j] - largest)
-            total += d_logits[i, j]
-        loss += math.log(total) - (logits[i, label] - largest)
-        correct += logits[i].argmax() == label
-        for j in range(n):
-            d_logits[i, j] *= scale / total
-        d_logits[i, label] -= scale
+        loss -= d_logits[i, labels[i]]
+        correct += _first(d_logits[i], 0) == labels[i]
+    exponentiate(d_logits)
+    loss += _normalize(d_logits, scale)
+    for i in range(m):
+        d_logits[i, labels[i]] -= scale
     _add(totals, loss, correct)
 
 
@@ -68,20 +94,22 @@ def softmax_cross_entropy_dense(
     sample is ``-sum(t * log p)``, the gradient ``(p - t) / m``.
     """
     m, n = logits.shape
+    zero = logits.dtype.type(0)
     scale = logits.dtype.type(1) / logits.dtype.type(m)
+    subtract_largest(logits, d_logits)
     loss, correct = 0.0, 0
     for i in range(m):
-        largest = logits[i].max()
-        total = logits.dtype.type(0)
+        inner = zero
+        for j in range(n):  # 0 · log p is 0, for p = 0 too
+            term = targets[i, j] * d_logits[i, j] if targets[i, j] != zero else zero
+            inner = add_in_lanes(inner, term)
+        loss -= inner
+        correct += _first(d_logits[i], 0) == _first(targets[i], largest(targets[i]))
+    exponentiate(d_logits)
+    loss += _normalize(d_logits, scale)
+    for i in range(m):
         for j in range(n):
-            d_logits[i, j] = np.exp(logits[i, j] - largest)
-            total += d_logits[i, j]
-        log_total = math.log(total)
-        for j in range(n):
-            if targets[i, j] != 0:  # 0 · log p is 0, for p = 0 too
-                loss += targets[i, j] * (log_total - (logits[i, j] - largest))
-            d_logits[i, j] = scale * (d_logits[i, j] / total - targets[i, j])
-        correct += logits[i].argmax() == targets[i].argmax()
+            d_logits[i, j] -= scale * targets[i, j]
     _add(totals, loss, correct)
 
 
@@ -94,14 +122,14 @@ def binary_cross_entropy(logits: Array, targets: Array, totals: Array, d_logits:
     """
     m, n = logits.shape
     scale = logits.dtype.type(1) / logits.dtype.type(m * n)
-    zero, half = logits.dtype.type(0), logits.dtype.type(0.5)
+    zero, half, one = logits.dtype.type(0), logits.dtype.type(0.5), logits.dtype.type(1)
+    z, t, dz = logits.reshape(-1), targets.reshape(-1), d_logits.reshape(-1)
     loss, correct = 0.0, 0
-    for i in range(m):
-        for j in range(n):
-            z, t = logits[i, j], targets[i, j]
-            loss += (zero if z < zero else z) - t * z + math.log1p(math.exp(-abs(z)))
-            correct += (z > zero) == (t > half)
-            d_logits[i, j] = scale * (logistic(z) - t)
+    for i in range(z.size):
+        e = exp(-abs(z[i]))
+        loss = add_in_lanes(loss, (zero if z[i] < zero else z[i]) - t[i] * z[i] + log1p(e))
+        correct += (z[i] > zero) == (t[i] > half)
+        dz[i] = scale * ((one if z[i] >= zero else e) / (one + e) - t[i])
     _add(totals, loss / n, correct / n)
 
 
@@ -110,10 +138,10 @@ def mean_squared_error(outputs: Array, targets: Array, totals: Array, d_outputs:
     """``mean((y - t)²)`` over every element; its gradient is ``2 (y - t) / (m n)``."""
     m, n = outputs.shape
     scale = outputs.dtype.type(2) / outputs.dtype.type(m * n)
+    y, t, dy = outputs.reshape(-1), targets.reshape(-1), d_outputs.reshape(-1)
     loss = 0.0
-    for i in range(m):
-        for j in range(n):
-            error = outputs[i, j] - targets[i, j]
-            loss += error * error
-            d_outputs[i, j] = scale * error
+    for i in range(y.size):
+        error = y[i] - t[i]
+        loss = add_in_lanes(loss, error * error)
+        dy[i] = scale * error
     _add(totals, loss / n, 0)

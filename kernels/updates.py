@@ -9,8 +9,9 @@ import math
 
 import numpy as np
 
-from kernels.elementwise import compiled
+from kernels.compiling import compiled
 from kernels.interface import Array
+from kernels.intrinsics import add_in_lanes
 
 
 @compiled
@@ -18,7 +19,7 @@ def clip_norm(limit: float, g: Array) -> None:
     """Scale ``g`` down to the Euclidean norm ``limit`` where it is longer."""
     squares = 0.0
     for i in range(g.size):
-        squares += g[i] * g[i]
+        squares = add_in_lanes(squares, g[i] * g[i])
     norm = math.sqrt(squares)
     if norm > limit:
         scale = g.dtype.type(limit / norm)
