@@ -149,7 +149,7 @@ class Activation(Layer):
     derivative: ClassVar[Callable[..., None]]
 
     def forward(self, plan: Plan, x: Array) -> Array:
-        """``y = f(x)``; in place and in one pass with the bias, where a Dense layer comes before."""
+        """``y = f(x)``; after a Dense layer in place, in one pass with its bias."""
         if plan.fuse_bias(type(self).function, x):
             return x
         y = plan.empty(*x.shape)

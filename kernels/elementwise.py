@@ -198,7 +198,7 @@ def largest(row: Array) -> float:
 
 
 @inlined
-def sum_of(row: Array) -> float:
+def sum_of(row: Array) -> np.floating:
     """Return the sum of a row, in an order that depends on its length alone."""
     total = row.dtype.type(0)
     for j in range(row.size):

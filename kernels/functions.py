@@ -36,7 +36,7 @@ from numba import types
 from numba.extending import overload
 
 from kernels.compiling import inlined
-from kernels.intrinsics import bits, fma, from_bits, polynomial
+from kernels.intrinsics import NumbaType, bits, fma, from_bits, polynomial
 
 
 class Format(NamedTuple):
@@ -145,10 +145,10 @@ def _constants(x: float) -> Format:
 
 
 @overload(_constants)
-def _constants_of_type(x: Any) -> Callable[[Any], Format]:
+def _constants_of_type(x: NumbaType) -> Callable[[NumbaType], Format]:
     constants = {types.float32: FLOAT32, types.float64: FLOAT64}[x]
 
-    def implementation(x: Any) -> Format:
+    def implementation(x: NumbaType) -> Format:
         return constants
 
     return implementation
@@ -170,13 +170,15 @@ def _split(x: float) -> tuple[int, float]:
 @inlined
 def _power_of_two(biased: int, like: float) -> float:
     """``2^(biased - bias)``, of whose first argument only the last bits count."""
-    return from_bits(biased << _constants(like).mantissa, like)
+    power: float = from_bits(biased << _constants(like).mantissa, like)
+    return power
 
 
 @inlined
 def _exp_less_one(r: float) -> float:
     """``exp(r) - 1`` for ``|r| <= ln 2 / 2``, of small relative error near 0 too."""
-    return fma(r * r, polynomial(_constants(r).q, r), r)
+    y: float = fma(r * r, polynomial(_constants(r).q, r), r)
+    return y
 
 
 @inlined
@@ -202,7 +204,7 @@ def logistic(x: float) -> float:
 
 @inlined
 def tanh(x: float) -> float:
-    """Hyperbolic tangent: ``-t / (2 + t)`` with ``t = exp(-2 |x|) - 1``, and the sign of x."""
+    """Hyperbolic tangent: ``|t| / (2 + t)`` with ``t = exp(-2 |x|) - 1``, and the sign of x."""
     c = _constants(x)
     one = type(x)(1)
     a = -abs(x + x)
@@ -210,8 +212,8 @@ def tanh(x: float) -> float:
     n, r = _split(a)
     power = _power_of_two(n - c.bias, x)
     t = fma(power, _exp_less_one(r), power - one)
-    y = -t / (one + one + t)
-    return from_bits(bits(y) | (bits(x) & c.sign), x)
+    y: float = from_bits(bits(abs(t) / (one + one + t)) | (bits(x) & c.sign), x)
+    return y
 
 
 @inlined
@@ -222,7 +224,8 @@ def _log(k: float, f: float) -> float:
     z = s * s
     half_square = type(f)(0.5) * f * f  # 2 s = f - s f, and s f = half_square (1 - s)
     rest = fma(s, fma(z, polynomial(c.l, z), half_square), k * c.ln2_low)
-    return fma(k, c.ln2_high, f - (half_square - rest))
+    y: float = fma(k, c.ln2_high, f - (half_square - rest))
+    return y
 
 
 @inlined

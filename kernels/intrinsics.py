@@ -1,4 +1,4 @@
-"""What a compiled pass needs and Python has no word for: one small function per instruction.
+"""What compiled passes need and Python has no word for: one small function each.
 
 All take and give single numbers, float32 or float64; in a loop LLVM makes vectors of them.
 """
@@ -7,93 +7,88 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+from numba import extending, types
 
-Typed: TypeAlias = Any  # types of Numba, which mypy does not see
-Signature: TypeAlias = tuple[Any, Callable[..., ir.Value]]
+NumbaType: TypeAlias = Any
+Definition: TypeAlias = tuple[Any, Callable[..., ir.Value]]  # signature, and what emits the code
+
+# Numba turns f(typing_context, x) into f(x), which mypy cannot follow.
+intrinsic: Callable[[Callable[..., Definition]], Callable[..., Any]] = extending.intrinsic
 
 
-def _call(builder: ir.IRBuilder, name: str, *arguments: ir.Value) -> ir.Value:
+def emitter(emit: Callable[..., ir.Value]) -> Callable[..., ir.Value]:
+    """Adapt ``emit(builder, *operands)`` to what Numba calls."""
+    return lambda context, builder, signature, operands: emit(builder, *operands)
+
+
+def _call(builder: ir.IRBuilder, name: str, *operands: ir.Value) -> ir.Value:
     """Emit a call of LLVM's intrinsic `name`, whose operands and result are of one type."""
-    kind = arguments[0].type
-    signature = ir.FunctionType(kind, [kind] * len(arguments))
+    kind = operands[0].type
+    signature = ir.FunctionType(kind, [kind] * len(operands))
     function = builder.module.declare_intrinsic(name, [kind], signature)
-    return builder.call(function, arguments)
+    return builder.call(function, operands)
 
 
-def _fused(builder: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
+def _emit_fma(builder: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
     # Fused wherever the processor can, within vectors and outside alike. ``llvm.fma`` would be
     # a function call where it can't.
     return _call(builder, "llvm.fmuladd", x, y, z)
 
 
 @intrinsic
-def fma(typing_context: Typed, x: Typed, y: Typed, z: Typed) -> Signature:
-    """``x · y + z``, rounded once where the processor can."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        return _fused(builder, *args)
-
-    return x(x, x, x), generate
+def fma(typing_context: object, x: NumbaType, y: NumbaType, z: NumbaType) -> Definition:
+    """Return ``x · y + z``, rounded once where the processor can."""
+    return x(x, x, x), emitter(_emit_fma)
 
 
 @intrinsic
-def polynomial(typing_context: Typed, coefficients: Typed, x: Typed) -> Signature:
-    """Horner's rule over a tuple that begins with the coefficient of the highest power."""
+def polynomial(typing_context: object, coefficients: NumbaType, x: NumbaType) -> Definition:
+    """Evaluate a polynomial, of which a tuple holds the coefficient of the highest power first."""
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        table, value = args
+    def emit(builder: ir.IRBuilder, table: ir.Value, x: ir.Value) -> ir.Value:
         result, *others = (builder.extract_value(table, i) for i in range(coefficients.count))
         for coefficient in others:
-            result = _fused(builder, result, value, coefficient)
+            result = _emit_fma(builder, result, x, coefficient)
         return result
 
-    return x(coefficients, x), generate
+    return x(coefficients, x), emitter(emit)
 
 
 @intrinsic
-def maximum(typing_context: Typed, x: Typed, y: Typed) -> Signature:
-    """The larger of two numbers; the other one where one is NaN."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        return _call(builder, "llvm.maxnum", *args)
-
-    return x(x, x), generate
+def maximum(typing_context: object, x: NumbaType, y: NumbaType) -> Definition:
+    """Return the larger of two numbers; the other one where one is NaN."""
+    return x(x, x), emitter(lambda builder, *operands: _call(builder, "llvm.maxnum", *operands))
 
 
 @intrinsic
-def add_in_lanes(typing_context: Typed, total: Typed, x: Typed) -> Signature:
-    """``total + x`` in a loop that sums: as many partial sums as a vector has lanes.
+def add_in_lanes(typing_context: object, total: NumbaType, x: NumbaType) -> Definition:
+    """Return ``total + x``; a loop that sums by it keeps a partial sum for each vector lane.
 
     Which elements go to which partial sum depends on the length of the loop alone.
     """
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        return builder.fadd(*args, flags=("reassoc",))
-
-    return total(total, total), generate
+    return total(total, total), emitter(lambda builder, *xs: builder.fadd(*xs, flags=("reassoc",)))
 
 
 @intrinsic
-def bits(typing_context: Typed, x: Typed) -> Signature:
-    """The bits of a number, as a signed integer."""
+def bits(typing_context: object, x: NumbaType) -> Definition:
+    """Return the bits of a number, as a signed integer."""
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        pattern = builder.bitcast(args[0], ir.IntType(x.bitwidth))
-        return builder.sext(pattern, ir.IntType(64)) if x.bitwidth < 64 else pattern
+    def emit(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
+        pattern = builder.bitcast(x, ir.IntType(width))
+        return builder.sext(pattern, ir.IntType(64)) if width < 64 else pattern
 
-    return types.int64(x), generate
+    width = x.bitwidth
+    return types.int64(x), emitter(emit)
 
 
 @intrinsic
-def from_bits(typing_context: Typed, pattern: Typed, like: Typed) -> Signature:
-    """The number that has these bits, in the format of `like`."""
+def from_bits(typing_context: object, pattern: NumbaType, like: NumbaType) -> Definition:
+    """Return the number that has these bits, in the format of `like`."""
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        pattern, number = args
-        if like.bitwidth < 64:
-            pattern = builder.trunc(pattern, ir.IntType(like.bitwidth))
-        return builder.bitcast(pattern, number.type)
+    def emit(builder: ir.IRBuilder, pattern: ir.Value, like: ir.Value) -> ir.Value:
+        if width < 64:
+            pattern = builder.trunc(pattern, ir.IntType(width))
+        return builder.bitcast(pattern, like.type)
 
-    return like(types.int64, like), generate
+    width = like.bitwidth
+    return like(types.int64, like), emitter(emit)

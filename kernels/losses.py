@@ -9,6 +9,8 @@ the dtype of the network is; see `kernels.elementwise` for the rest of the contr
 
 import math
 
+import numpy as np
+
 from kernels.compiling import compiled, inlined
 from kernels.elementwise import Integers, exponentiate, largest, subtract_largest, sum_of
 from kernels.functions import exp, log, log1p
@@ -34,7 +36,7 @@ def _first(row: Array, value: float) -> int:
 
 
 @inlined
-def _normalize(y: Array, scale: float) -> float:
+def _normalize(y: Array, scale: np.floating) -> float:
     """Make each row sum to `scale`; return the sum of the logarithms of the former sums.
 
     Those sums lie between 1 and the length of a row, so that the product of 16 of them is
@@ -43,7 +45,7 @@ def _normalize(y: Array, scale: float) -> float:
     logarithms, product = 0.0, 1.0
     for i in range(y.shape[0]):
         total = sum_of(y[i])
-        product *= total
+        product *= float(total)
         if i % 16 == 15:
             logarithms += log(product)
             product = 1.0
@@ -70,7 +72,7 @@ def softmax_cross_entropy(logits: Array, labels: Integers, totals: Array, d_logi
         The gradient of the batch's mean loss.
 
     """
-    m, n = logits.shape
+    m = len(logits)
     scale = logits.dtype.type(1) / logits.dtype.type(m)
     subtract_largest(logits, d_logits)
     loss, correct = 0.0, 0
@@ -103,7 +105,7 @@ def softmax_cross_entropy_dense(
         for j in range(n):  # 0 · log p is 0, for p = 0 too
             term = targets[i, j] * d_logits[i, j] if targets[i, j] != zero else zero
             inner = add_in_lanes(inner, term)
-        loss -= inner
+        loss -= float(inner)
         correct += _first(d_logits[i], 0) == _first(targets[i], largest(targets[i]))
     exponentiate(d_logits)
     loss += _normalize(d_logits, scale)
