@@ -49,7 +49,7 @@ def test_activations(function, extra, expected, dtype):
     ("function", "extra", "expected"),
     [
         (elementwise.relu_backward, (), lambda y, dy: np.where(y > 0, dy, 0)),
-        (elementwise.leaky_relu_backward, (0.25,), lambda x, dy: np.where(x > 0, dy, dy / 4)),
+        (elementwise.leaky_relu_backward, (0.25,), lambda y, dy: np.where(y > 0, dy, dy / 4)),
         (elementwise.sigmoid_backward, (), lambda y, dy: dy * y * (1 - y)),
         (elementwise.tanh_backward, (), lambda y, dy: dy * (1 - y * y)),
         (
@@ -93,6 +93,47 @@ def test_bias_and_its_gradient(dtype):
     d_bias = np.full_like(bias, np.nan)
     elementwise.sum_rows(y, d_bias)
     np.testing.assert_allclose(d_bias, y.sum(axis=0), atol=100 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", elementwise.AFTER_BIAS, ids=lambda f: f.__name__)
+def test_bias_and_activation_in_one_pass_are_the_two_passes(activation, dtype):
+    for shape in ((7, 19), (3, 1), (5, 70)):
+        x = RNG.normal(0, 2, shape).astype(dtype)
+        x.flat[:3] = np.nan, np.inf, -np.inf
+        bias = RNG.normal(size=shape[1]).astype(dtype)
+        extra = (dtype(0.25),) if activation is elementwise.leaky_relu else ()
+        biased, expected = x.copy(), np.empty_like(x)
+        elementwise.add_bias(bias, biased)
+        activation(biased, *extra, expected)
+        elementwise.AFTER_BIAS[activation](bias, *extra, x)
+        np.testing.assert_array_equal(x, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("columns", [1, 2, 10, 33, 200])
+def test_a_row_of_a_softmax_does_not_depend_on_the_others(columns, dtype):
+    x = RNG.normal(0, 3, (40, columns)).astype(dtype)
+    y, alone = np.empty_like(x), np.empty_like(x)
+    elementwise.softmax(x, y)
+    for i in range(len(x)):
+        elementwise.softmax(x[i : i + 1], alone[i : i + 1])
+    np.testing.assert_array_equal(y, alone)
+    dx, dx_alone, dy = np.empty_like(x), np.empty_like(x), x[::-1].copy()
+    elementwise.softmax_backward(y, dy, dx)
+    for i in range(len(x)):
+        row = slice(i, i + 1)
+        elementwise.softmax_backward(y[row], dy[row], dx_alone[row])
+    np.testing.assert_array_equal(dx, dx_alone)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_take_bytes(dtype):
+    images = RNG.integers(0, 256, (7, 90)).astype(np.uint8)
+    order, out = np.array([6, 0, 3, 3, 5, 1, 2]), np.full((3, 90), np.nan, dtype)
+    scale = dtype(1 / 255)
+    elementwise.take_bytes(images, order, np.array([2]), scale, out)
+    np.testing.assert_array_equal(out, images[[3, 3, 5]].astype(dtype) * scale)
 
 
 @pytest.mark.parametrize("source", [matrix(np.float32), np.arange(7), matrix(np.float64)])

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from fastnn import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from kernels import losses
 
 RNG = np.random.default_rng(0)
 Z = RNG.normal(size=(6, 4))
@@ -61,6 +62,65 @@ def test_mean_squared_error_is_the_mean_over_every_element():
     assert MeanSquaredError()(Z[:, :1], ONE_HOT[:, 0]) == pytest.approx(
         ((Z[:, 0] - ONE_HOT[:, 0]) ** 2).mean()
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (15, 10), (16, 10), (17, 3), (70, 33), (5, 400)])
+def test_losses_of_any_shape_are_their_formulas(shape, dtype):
+    rng = np.random.default_rng(1)
+    z = rng.normal(0, 4, shape).astype(dtype)
+    wide = z.astype(np.float64)
+    rows, labels = np.arange(len(z)), rng.integers(0, shape[1], len(z))
+    p = np.exp(wide - wide.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    soft = p[::-1].astype(dtype)
+    soft /= soft.sum(axis=1, keepdims=True)
+    yes = (rng.random(shape) < 0.5).astype(dtype)
+    sigmoid = 1 / (1 + np.exp(-wide))
+    for loss, y, expected, gradient in (
+        (
+            SoftmaxCrossEntropy(),
+            labels,
+            -np.log(p[rows, labels]).mean(),
+            (p - np.eye(shape[1])[labels]) / len(z),
+        ),
+        (
+            SoftmaxCrossEntropy(),
+            soft,
+            -(soft * np.log(p)).sum(axis=1).mean(),
+            (p - soft) / len(z),
+        ),
+        (
+            BinaryCrossEntropy(),
+            yes,
+            np.logaddexp(0, np.where(yes > 0, -wide, wide)).mean(),
+            (sigmoid - yes) / z.size,
+        ),
+    ):
+        eps = float(np.finfo(dtype).eps)
+        assert loss(z, y) == pytest.approx(expected, rel=32 * eps, abs=32 * eps)
+        np.testing.assert_allclose(loss.gradient(z, y), gradient, atol=16 * eps)
+
+
+@pytest.mark.parametrize(
+    ("scores", "label", "correct"),
+    [
+        ([1, 3, 2], 1, 1),
+        ([1, 3, 2], 2, 0),
+        ([3, 1, 3], 0, 1),  # the first of equals counts
+        ([3, 1, 3], 2, 0),
+        ([-np.inf, 0, -np.inf], 1, 1),
+    ],
+)
+def test_an_answer_is_the_first_of_the_largest_scores(scores, label, correct):
+    z, gradient = np.array([scores], np.float64), np.empty((1, 3))
+    for function, targets in (
+        (losses.softmax_cross_entropy, np.array([label])),
+        (losses.softmax_cross_entropy_dense, np.eye(3)[[label]]),
+    ):
+        totals = np.zeros(3)
+        function(z, targets, totals, gradient)
+        assert totals[1] == correct
 
 
 @pytest.mark.parametrize(
