@@ -65,7 +65,8 @@ def add_bias(bias: Array, y: Array) -> None:
 @compiled
 def sum_rows(dy: Array, d_bias: Array) -> None:
     """Gradient of a bias: ``d_bias[j]`` is the sum of ``dy[:, j]``, rows in order."""
-    d_bias[:] = dy[0]
+    for j in range(dy.shape[1]):
+        d_bias[j] = dy[0, j]
     for i in range(1, dy.shape[0]):
         for j in range(dy.shape[1]):
             d_bias[j] += dy[i, j]
