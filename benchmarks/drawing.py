@@ -76,9 +76,9 @@ def draw_sine(x, target, answer, seen):
         axes.axvspan(*seen, color="#f2f2f2", label="where it saw points")
         axes.plot(x, target, color=GREY, linewidth=4, alpha=0.5, label="the sine")
         axes.plot(x, answer, color=ORANGE, linewidth=1.5, label="the network")
-        axes.set(xlabel="input", ylabel="output", ylim=(-2, 2))
+        axes.set(xlabel="input", ylabel="output", ylim=(-2.5, 2.5))
         axes.set_title("A sine, and what a network makes of it", loc="left")
-        axes.legend(loc="upper left")
+        axes.legend(loc="upper right")
         return save(figure, "sine")
 
 

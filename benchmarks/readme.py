@@ -117,7 +117,7 @@ def sine(outputs):
     report = outputs[0].json
     net = load_network(outputs[0].directory / "runs" / "sine" / "weights.safetensors")
     end = np.sqrt(3)  # inputs of the data set lie between -√3 and √3, one period
-    x = np.linspace(-1.4 * end, 1.4 * end, 281)
+    x = np.linspace(-2 * end, 2 * end, 401)
     path = draw_sine(x, np.sin(np.pi * x / end), net(x[:, None])[:, 0], (-end, end))
     error = f"Mean squared error on points in between, kept for the test: {report['test_loss']:.1e}"
     updates = f"after {report['updates']:,} updates in {duration(training_seconds(report))}."

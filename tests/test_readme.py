@@ -131,6 +131,19 @@ def test_python_code_runs_and_prints_what_it_says():
             names.update(example.globs)
 
 
+def test_the_run_that_can_be_repeated_can_be(tmp_path):
+    (block,) = (block for block in fenced("sh") if "--resume" in block)
+    for line in block.splitlines():
+        arguments = shlex.split(line)
+        assert arguments[0] == "fastnn"
+        command = [sys.executable, "-m", "fastnn", *arguments[1:]]
+        subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    (directory,) = (tmp_path / "runs").iterdir()
+    assert len((directory / "history.csv").read_text().splitlines()) == 1 + 60
+    named = set(re.findall(r"`([a-z]+\.(?:toml|json|csv|safetensors))`", TEXT))
+    assert {path.name for path in directory.iterdir()} == named
+
+
 def test_links_and_pictures_are_there():
     targets = re.findall(r"\]\(([^)#]+)\)", TEXT)
     local = [target for target in targets if not target.startswith("https://")]
