@@ -1,7 +1,9 @@
 """The pictures of README.md: SVG on a white ground, readable where a page is dark."""
 
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
+from statistics import median
 
 with suppress(ImportError):  # asv imports every file here, where there is no Matplotlib
     import matplotlib as mpl
@@ -56,7 +58,9 @@ def draw_gradient_descent(histories):
         for (name, history), colour in zip(histories.items(), (ORANGE, BLUE, GREEN), strict=True):
             losses = [record["loss"] for record in history]
             panels[0].plot(range(1, len(losses) + 1), losses, color=colour, label=name)
-            panels[1].plot(running_seconds(history), losses, color=colour, label=name)
+            panels[1].plot(
+                list(accumulate(epoch_seconds(history))), losses, color=colour, label=name
+            )
         panels[0].set(xlabel="epoch", ylabel="training loss (cross-entropy)", yscale="log")
         panels[1].set(xlabel="seconds (logarithmic)", xscale="log", yscale="log")
         panels[0].set_title("Loss after so many epochs", loc="left")
@@ -72,23 +76,25 @@ def draw_sine(x, target, answer, seen):
         axes.axvspan(*seen, color="#f2f2f2", label="where it saw points")
         axes.plot(x, target, color=GREY, linewidth=4, alpha=0.5, label="the sine")
         axes.plot(x, answer, color=ORANGE, linewidth=1.5, label="the network")
-        axes.set(xlabel="input", ylabel="output", ylim=(-2, 2))
+        axes.set(xlabel="input", ylabel="output", ylim=(-2.5, 2.5))
         axes.set_title("A sine, and what a network makes of it", loc="left")
-        axes.legend(loc="upper left")
+        axes.legend(loc="upper right")
         return save(figure, "sine")
 
 
-def running_seconds(history):
-    """Return how long training had taken after each epoch."""
-    total = 0.0
-    return [total := total + record["seconds"] for record in history]
+def epoch_seconds(history):
+    """Return the seconds of each epoch, less what the first waited for compiled code to load."""
+    first, *others = [record["seconds"] for record in history]
+    return [min(first, median(others)), *others]
 
 
 def duration(seconds):
-    """Return a duration with two or three significant digits and a unit."""
-    for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
-        if seconds * factor >= 1 or unit == "µs":
-            value = seconds * factor
-            digits = 0 if value >= 100 else 1 if value >= 10 else 2
-            return f"{value:,.{digits}f} {unit}"
-    raise AssertionError
+    """Return a duration in the unit that suits it."""
+    units = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+    scale, unit = next((pair for pair in units if seconds >= pair[0]), units[-1])
+    return f"{significant(seconds / scale)} {unit}"
+
+
+def significant(value):
+    """Return a number to about three digits, without an exponent."""
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"

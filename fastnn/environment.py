@@ -29,8 +29,9 @@ def machine() -> dict[str, Any]:
     A BLAS may have been told to take another architecture than the processor's (OpenBLAS by
     ``OPENBLAS_CORETYPE``), which makes comparisons with it worthless unless it is seen.
     """
-    pools = threadpoolctl.threadpool_info()
-    blas = next((pool for pool in pools if pool["user_api"] == "blas"), {})  # NumPy's: the first
+    libraries = threadpoolctl.threadpool_info()
+    # NumPy's is loaded before any other.
+    blas: dict[str, Any] = next((each for each in libraries if each["user_api"] == "blas"), {})
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0))

@@ -109,11 +109,11 @@ class Model:
     def predict(self, x: Array) -> tuple[list[Any], Array]:
         """Return the answers for ``x[m, n_in]``, and the outputs ``[m, n_out]`` behind them.
 
-        An answer is a class's name, its label where the names are not known, or in regression
-        a number, or a list of them where there are several outputs.
+        An answer is a class's name, its label where the names are not known, and in regression
+        the list of the outputs.
         """
         outputs = self.net(x)
-        if isinstance(self.net.layers[-1], Softmax):
-            labels: list[int] = np.argmax(outputs, axis=1).tolist()
-            return [self.classes[i] if self.classes else i for i in labels], outputs
-        return (outputs[:, 0] if self.net.n_out == 1 else outputs).tolist(), outputs
+        if not isinstance(self.net.layers[-1], Softmax):
+            return outputs.tolist(), outputs
+        labels: list[int] = np.argmax(outputs, axis=1).tolist()
+        return [self.classes[i] if self.classes else i for i in labels], outputs

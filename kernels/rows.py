@@ -28,8 +28,9 @@ from kernels.threads import get_num_threads
 
 ROWS = 16  # of `out` at a time: with 512 columns of float32 they fill a 32 KiB L1 cache
 
-# Below this many multiplications waking threads takes longer than they save.
-PARALLEL_FROM = 2**18
+# Below this many multiplications threads save less than they risk: on a busy machine a thread
+# waits its turn for far longer than such a product takes.
+PARALLEL_FROM = 2**21
 
 # `contract` fuses a multiplication with the addition it feeds; nothing is reordered.
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": {"contract"}}

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from asv_runner.benchmarks.mark import SkipNotImplemented
 
 import kernels
+from benchmarks import common, inference, matmul, training
 
 ROOT = Path(__file__).parents[1]
-
-mark = pytest.importorskip("asv_runner.benchmarks.mark", reason="the extra `bench` is missing")
-
-from benchmarks import common, inference, matmul, training  # noqa: E402
 
 
 def benchmarks():
@@ -71,12 +69,12 @@ def test_operands_have_the_shapes_and_layouts_of_a_dense_layer(transposed, a_ord
 
 
 def test_too_large_a_product_is_skipped():
-    with pytest.raises(mark.SkipNotImplemented, match="too many for naive"):
+    with pytest.raises(SkipNotImplemented, match="too many for naive"):
         common.product("naive", (1024, 1024, 1024), "float32")
 
 
 def test_a_kernel_that_a_commit_lacks_is_skipped():
-    with pytest.raises(mark.SkipNotImplemented, match="no kernel unheard-of"):
+    with pytest.raises(SkipNotImplemented, match="no kernel unheard-of"):
         common.product("unheard-of", (2, 2, 2), "float32")
 
 
@@ -118,10 +116,11 @@ def test_every_file_imports_where_asv_has_no_matplotlib():
     run_python(f"import sys; sys.modules['matplotlib'] = None\nimport {', '.join(modules)}")
 
 
-def test_asv_and_the_extra_pin_one_runner():
+def test_asv_and_the_extras_pin_one_runner():
     text = (ROOT / "asv.conf.json").read_text()
     lines = [line for line in text.splitlines() if not line.strip().startswith("//")]
     pinned = json.loads("\n".join(lines))["matrix"]["req"]["pip+asv_runner"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert f"asv_runner=={pinned[0]}" in project["optional-dependencies"]["bench"]
+    for extra in ("bench", "test"):
+        assert f"asv_runner=={pinned[0]}" in project["optional-dependencies"][extra]
     assert len(pinned) == 1

@@ -34,7 +34,10 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         )
     for row in rows:
         table.add_row(*map(Text, row))  # as it is: a summary may hold what looks like markup
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    with console.capture() as captured:  # Rich would end the process if the reader has gone
+        console.print(table)
+    print(captured.get(), end="")
 
 
 _NOTHING = ("", "–")

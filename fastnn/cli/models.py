@@ -1,5 +1,6 @@
 """``fastnn evaluate`` and ``fastnn predict``."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -90,7 +91,7 @@ def predict(
             }
         )
     else:
-        show(*map(_line, answers))
+        show(*map(_line, answers, outputs))
 
 
 def _describe(opened: Any) -> dict[str, Any]:  # noqa: ANN401 - a Model, imported when used
@@ -105,5 +106,6 @@ def _describe(opened: Any) -> dict[str, Any]:  # noqa: ANN401 - a Model, importe
     }
 
 
-def _line(answer: object) -> str:
-    return ",".join(map(str, answer)) if isinstance(answer, list) else str(answer)
+def _line(answer: object, outputs: Iterable[object]) -> str:
+    """Return an answer as text; numbers with the digits of their dtype, not of a double."""
+    return ",".join(map(str, outputs)) if isinstance(answer, list) else str(answer)

@@ -6,14 +6,14 @@ import numpy.typing as npt
 from fastnn.datasets.dataset import Dataset
 from fastnn.datasets.splits import every_fifth, random_fifth
 
-SINE_POINTS = 1000
+SINE_POINTS = 4000
 SPIRAL_ARMS = 3
-SPIRAL_POINTS = 300  # an arm
+SPIRAL_POINTS = 1000  # an arm
 SPIRAL_NOISE = 0.05  # standard deviation of each coordinate; neighbouring turns are 0.6 apart
 
 
 def sine(dtype: npt.DTypeLike) -> Dataset:
-    """Return ``y = sin(t)`` at 1,000 equidistant points t in [-π, π], without noise.
+    """Return ``y = sin(t)`` at 4,000 equidistant points t in [-π, π], without noise.
 
     The input is ``x = √3·t/π``, which has mean 0 and variance 1. Each fifth point is for the
     test, so that the test asks for interpolation.

@@ -1,0 +1,226 @@
+"""``python -m benchmarks.readme [NAME ...]``: run what README.md names, and fill in its blocks.
+
+Every table and picture there stands between two markers, the first of which names commands (see
+`benchmarks.markers`). They are run as they stand, with the programs of this interpreter's
+environment, and what they say becomes the block. Without names all blocks are made.
+"""
+
+import datetime
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .drawing import (
+    draw_gradient_descent,
+    draw_ladder,
+    draw_sine,
+    duration,
+    epoch_seconds,
+    significant,
+)
+from .markers import fill, find_blocks
+
+with suppress(ImportError):  # asv imports every file here, on commits without the packages too
+    import kernels
+    from fastnn.checkpoint import load_network
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+
+# These make NumPy's BLAS run code for another processor than it would choose.
+HANDICAPS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command printed, where it ran, and how long it took from its start to its end."""
+
+    text: str
+    directory: Path
+    seconds: float
+
+    @property
+    def json(self):
+        return json.loads(self.text)
+
+
+def run(command, directory):
+    """Run a command; ``python`` and ``fastnn`` are those of this environment."""
+    program, *arguments = shlex.split(command)
+    environment = {name: value for name, value in os.environ.items() if name not in HANDICAPS}
+    print(f"$ {command}", file=sys.stderr, flush=True)
+    began = time.perf_counter()
+    done = subprocess.run(
+        [Path(sys.executable).with_name(program), *arguments],
+        cwd=directory,
+        env=environment | {"COLUMNS": "90"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return Output(done.stdout, directory, time.perf_counter() - began)
+
+
+def as_printed(outputs):
+    lines = [line.rstrip() for line in outputs[0].text.rstrip().splitlines()]
+    return "\n".join(["```text", *lines, "```"])
+
+
+def ladder(outputs):
+    results = [result for result in outputs[0].json["kernels"] if not result["skipped"]]
+    rows = [
+        (
+            f"`{result['kernel']}`",
+            kernels.get(result["kernel"]).summary,
+            duration(result["epoch_seconds"]),
+            significant(result["ratio"]),
+            duration(result["inference_seconds"]),
+        )
+        for result in results
+    ]
+    header = ("kernel", "what it is", "an epoch", "`numpy` = 1", "inference, a sample")
+    path = draw_ladder([(result["kernel"], result["epoch_seconds"]) for result in results])
+    return table(header, rows, left=2) + picture(path, "Seconds of an epoch under each kernel")
+
+
+def gradient_descent(outputs):
+    reports = [output.json for output in outputs]
+    histories = {report["gradient_descent"]: report["history"] for report in reports}
+    rows = [
+        (
+            report["gradient_descent"],
+            f"{report['batch_size']:,}",
+            f"{report['updates']:,}",
+            f"{report['history'][-1]['loss']:.4f}",
+            percent(report["test_accuracy"]),
+            duration(training_seconds(report)),
+        )
+        for report in reports
+    ]
+    header = ("gradient descent", "samples a step", "updates", "loss", "test accuracy", "time")
+    path = draw_gradient_descent(histories)
+    return picture(path, "Loss over epochs and over seconds, each way") + table(header, rows)
+
+
+def sine(outputs):
+    report = outputs[0].json
+    net = load_network(outputs[0].directory / "runs" / "sine" / "weights.safetensors")
+    end = np.sqrt(3)  # inputs of the data set lie between -√3 and √3, one period
+    x = np.linspace(-2 * end, 2 * end, 401)
+    path = draw_sine(x, np.sin(np.pi * x / end), net(x[:, None])[:, 0], (-end, end))
+    error = f"Mean squared error on points in between, kept for the test: {report['test_loss']:.1e}"
+    updates = f"after {report['updates']:,} updates in {duration(training_seconds(report))}."
+    return picture(path, "A sine and its approximation") + f"{error}, {updates}"
+
+
+def scratch(outputs):
+    text, report = outputs[0].text, outputs[1].json
+    seconds, share, speed = re.search(r"([\d.]+) s, (\d+%).* ([\d.]+) GFLOP/s", text).groups()
+    accuracy = float(re.findall(r"test accuracy ([\d.]+)", text)[-1])
+    rows = [
+        ("`scratch.py`", duration(float(seconds)), duration(outputs[0].seconds), percent(accuracy)),
+        (
+            f"FastNN, kernel `{report['kernel']}`",
+            duration(training_seconds(report)),
+            duration(outputs[1].seconds),
+            percent(report["test_accuracy"]),
+        ),
+    ]
+    header = ("the same training in", "training", "with start and end", "test accuracy")
+    where = f"`scratch.py` spends {share} of its time in matrix products, at {speed} GFLOP/s."
+    return table(header, rows) + where
+
+
+def accuracy(outputs):
+    rows = [
+        (
+            f"`{report['data']}`",
+            "-".join(map(str, report["sizes"])),
+            len(report["history"]),
+            percent(report["test_accuracy"]),
+            f"{report['test_loss']:.3f}",
+            duration(training_seconds(report)),
+        )
+        for report in (output.json for output in outputs)
+    ]
+    return table(("data", "network", "epochs", "test accuracy", "test loss", "training"), rows)
+
+
+def machine(outputs):
+    report = outputs[0].json
+    machine, versions = report["machine"], report["versions"]
+    blas = "{internal_api} {version} ({architecture})".format(**machine["blas"])
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, "
+        f"{machine['system']}; Python {versions['python']}, NumPy {versions['numpy']} with "
+        f"{blas}, Numba {versions['numba']}; {datetime.datetime.now(datetime.UTC).date()}."
+    )
+
+
+# What makes a block of its commands' outputs.
+BLOCKS = {
+    "train": as_printed,
+    "ladder": ladder,
+    "machine": machine,
+    "gradient-descent": gradient_descent,
+    "sine": sine,
+    "plan": as_printed,
+    "scratch": scratch,
+    "accuracy": accuracy,
+    "fashion-mnist": accuracy,
+}
+NEEDS_FILES = ("fashion-mnist",)  # stays as it is where the data are not there
+
+
+def training_seconds(report):
+    """Return the seconds of all steps of a run."""
+    return sum(epoch_seconds(report["history"]))
+
+
+def percent(share):
+    return f"{share:.1%}"
+
+
+def table(header, rows, left=1):
+    """Return a Markdown table; all but the first `left` columns are aligned right."""
+    ruler = ["---"] * left + ["--:"] * (len(header) - left)
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (header, ruler, *rows)]
+    return "\n".join(lines) + "\n\n"
+
+
+def picture(path, description):
+    return f"![{description}]({path})\n\n"
+
+
+def main(names):
+    text = README.read_text(encoding="utf-8")
+    blocks = find_blocks(text)
+    contents = {}
+    for name in names or blocks:
+        # Somewhere else, so that a run that a command keeps is a new one.
+        with tempfile.TemporaryDirectory() as directory:
+            Path(directory, "fastnn").symlink_to(ROOT / "fastnn")  # for fastnn/scratch.py
+            try:
+                outputs = [run(command, Path(directory)) for command in blocks[name].commands]
+            except subprocess.CalledProcessError:
+                if name not in NEEDS_FILES:
+                    raise
+                print(f"{name} stays as it is", file=sys.stderr)
+                continue
+            contents[name] = BLOCKS[name](outputs)
+    README.write_text(fill(text, contents), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

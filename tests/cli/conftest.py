@@ -1,0 +1,99 @@
+"""The command line in a process of its own, and in this one where that adds nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fastnn.cli import main
+
+ROOT = Path(__file__).parents[2]
+# A network that is done in no time.
+SMALL = ("--hidden", "8", "--epochs", "3", "--kernel", "numpy")
+
+
+@dataclass
+class Result:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        (line,) = self.out.splitlines()
+        return json.loads(line, parse_constant=pytest.fail)
+
+    def assert_error(self, *parts):
+        """Nothing on stdout, and one line on stderr that holds `parts`."""
+        assert (self.status, self.out) == (2, ""), self
+        (line,) = self.err.splitlines()
+        assert line.startswith("fastnn: error: ")
+        for part in parts:
+            assert part in line
+
+
+@pytest.fixture
+def fastnn(capfd):
+    """Run a command line in this process."""
+
+    def run(*arguments):
+        status = main([str(argument) for argument in arguments])
+        return Result(status, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """Return an environment in which a process finds the package, wherever it is started."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "XDG_CACHE_HOME": str(tmp_path)}
+
+
+@pytest.fixture
+def start(environment, tmp_path):
+    """Start a command line in a process, which is killed at the end of the test at the latest."""
+    processes = []
+
+    def popen(*arguments, **options):
+        # A signal that is ignored here, as in a job of a shell script, would be ignored there.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "fastnn", *map(str, arguments)],
+                **{
+                    "cwd": tmp_path,
+                    "env": environment,
+                    "stdin": subprocess.DEVNULL,
+                    "stdout": subprocess.PIPE,
+                    "stderr": subprocess.PIPE,
+                    "text": True,
+                }
+                | options,
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
+        processes.append(process)
+        return process
+
+    yield popen
+    for process in processes:
+        with process:
+            process.kill()
+
+
+@pytest.fixture
+def process(start):
+    """Run a command line in a process to its end."""
+
+    def run(*arguments, timeout=60, **options):
+        running = start(*arguments, **options)
+        out, err = running.communicate(timeout=timeout)
+        return Result(running.returncode, out, err)
+
+    return run

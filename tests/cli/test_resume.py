@@ -1,0 +1,175 @@
+import json
+import os
+import shutil
+import signal
+import time
+
+import pytest
+
+from fastnn.cli.signals import Interrupted
+
+OPTIONS = (
+    *("--hidden", "6", "--kernel", "numba", "--dropout", "0.1", "--warmup", "2"),
+    *("--schedule", "step", "--decay-every", "3"),
+)
+
+
+def weights(directory):
+    return (directory / "weights.safetensors").read_bytes()
+
+
+def history(directory):
+    """Return the history without the seconds, which are never the same."""
+    lines = (directory / "history.csv").read_text().splitlines()
+    return [line.rpartition(",")[0] for line in lines]
+
+
+@pytest.fixture
+def run(fastnn, tmp_path):
+    """Return the directory of a run of 4 epochs."""
+    assert fastnn("train", *OPTIONS, "--epochs", 4, "--out", tmp_path / "run").status == 0
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_longer_run_is_one_that_was_never_stopped(fastnn, tmp_path, optimizer):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    options = (*OPTIONS, "--optimizer", optimizer)
+    fastnn("train", *options, "--epochs", 7, "--out", whole)
+    fastnn("train", *options, "--epochs", 3, "--out", parts)
+    assert weights(parts) != weights(whole)
+    report = fastnn("train", "--resume", parts, "--epochs", 7, "--json").json
+    assert weights(parts) == weights(whole)
+    assert history(parts) == history(whole)
+    assert (parts / "config.toml").read_text() == (whole / "config.toml").read_text()
+    assert json.loads((parts / "run.json").read_text()) == report
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "word"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "terminated"),
+        (signal.SIGKILL, -signal.SIGKILL, None),
+    ],
+)
+def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(
+    start, fastnn, tmp_path, number, status, word
+):
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+    running = start("train", *OPTIONS, "--epochs", 10**6, "--out", stopped, "--json")
+    wait_for_epochs(running, stopped, 3)
+    running.send_signal(number)
+    out, err = running.communicate(timeout=20)
+    assert (running.returncode, out) == (status, "")
+    if word:
+        (line,) = err.splitlines()
+        assert line.startswith(f"fastnn: {word}; {stopped} keeps")
+        assert f"--resume {stopped}" in line
+    else:
+        assert err == ""
+    epochs = len(history(stopped)) + 1  # without the header, two more than there are at least
+    assert fastnn("train", "--resume", stopped, "--epochs", epochs).status == 0
+    assert fastnn("train", *OPTIONS, "--epochs", epochs, "--out", whole).status == 0
+    assert weights(stopped) == weights(whole)
+    assert history(stopped) == history(whole)
+
+
+def test_ctrl_c_without_a_directory_says_that_nothing_is_kept(start, tmp_path):
+    running = start("train", "--kernel", "naive", "--epochs", 10**6)
+    # It is training once it has used more than what the imports take.
+    while cpu_seconds(running.pid) < 2:
+        assert running.poll() is None
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=20)
+    assert (running.returncode, out) == (130, "")
+    assert err == "fastnn: interrupted; nothing is kept, for want of --out\n"
+
+
+def wait_for_epochs(running, directory, epochs):
+    while not (directory / "history.csv").exists() or len(history(directory)) < 1 + epochs:
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.01)
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_run_that_was_stopped_before_its_first_epoch_begins_anew(fastnn, tmp_path, monkeypatch):
+    def stop(*arguments, **keywords):
+        raise Interrupted(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fastnn.runs.fit", stop)
+        assert fastnn("train", *OPTIONS, "--epochs", 3, "--out", tmp_path / "stopped").status == 143
+    assert fastnn("train", "--resume", tmp_path / "stopped").status == 0
+    assert fastnn("train", *OPTIONS, "--epochs", 3, "--out", tmp_path / "whole").status == 0
+    assert weights(tmp_path / "stopped") == weights(tmp_path / "whole")
+
+
+def test_a_run_that_has_ended_tells_its_result_again(fastnn, run):
+    before = weights(run)
+    report = json.loads((run / "run.json").read_text())
+    assert fastnn("train", "--resume", run, "--json").json == report
+    assert weights(run) == before
+
+
+def test_fewer_epochs_than_there_are(fastnn, run):
+    config = (run / "config.toml").read_text()
+    fastnn("train", "--resume", run, "--epochs", 3).assert_error(str(run), "4 epochs already")
+    assert (run / "config.toml").read_text() == config
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (("--kernel", "numpy"), "not --kernel"),
+        (("--learning-rate", "1", "--epochs", "9"), "not --learning-rate"),
+        (("--out", "elsewhere"), "not --out"),
+        (("--config", "some.toml", "--no-nesterov"), "not --nesterov, --config"),
+    ],
+)
+def test_a_run_goes_on_with_its_own_settings(fastnn, run, options, names):
+    fastnn("train", "--resume", run, *options).assert_error("--epochs is allowed", names)
+
+
+def test_a_cosine_cannot_be_lengthened(fastnn, tmp_path):
+    run = tmp_path / "run"
+    fastnn("train", "--hidden", "4", "--schedule", "cosine", "--epochs", 2, "--out", run)
+    result = fastnn("train", "--resume", run, "--epochs", 3)
+    result.assert_error("cosine schedule ends with the run's 2 epochs", "3")
+    assert fastnn("train", "--resume", run, "--epochs", 2).status == 0
+
+
+def test_changed_data(fastnn, tmp_path):
+    data, run = tmp_path / "points.csv", tmp_path / "run"
+    data.write_text("".join(f"{i % 7}.5,{i % 2}\n" for i in range(40)))
+    fastnn("train", "--hidden", "4", "--epochs", 1, "--data", data, "--out", run)
+    data.write_text(data.read_text().replace("3.5", "3.25"))
+    fastnn("train", "--resume", run, "--epochs", 2).assert_error(str(data), "has changed")
+
+
+@pytest.mark.parametrize("name", ["config.toml", "run.json", "training.safetensors"])
+def test_a_directory_without_a_whole_run(fastnn, run, name):
+    (run / name).unlink()
+    fastnn("train", "--resume", run).assert_error(str(run), "holds no run", name)
+
+
+@pytest.mark.parametrize("name", ["config.toml", "run.json", "training.safetensors"])
+def test_a_truncated_file(fastnn, run, name):
+    content = (run / name).read_bytes()
+    (run / name).write_bytes(content[: len(content) * 2 // 3] + b"\n}")
+    before = weights(run)
+    fastnn("train", "--resume", run).assert_error(name)
+    assert weights(run) == before
+
+
+def test_the_state_of_another_network(fastnn, run, tmp_path):
+    other = tmp_path / "other"
+    fastnn("train", "--hidden", "7", "--epochs", 1, "--out", other)
+    shutil.copy(other / "training.safetensors", run)
+    fastnn("train", "--resume", run).assert_error("holds another network")
