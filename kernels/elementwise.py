@@ -6,6 +6,10 @@ reads the others. Arrays are C-contiguous and of one dtype, as `fastnn.plan.Plan
 them; nothing is checked here. Scalars come in the dtype of the arrays, since a Python float
 would drag float32 arithmetic up to float64.
 
+The inner loops are such that LLVM finds vectors in them. Sums over a row have an order that
+depends on the row's length alone, so that a row's bits are the same in every batch. No pass
+uses threads: at the size of a batch one is over in about the time that waking a second takes.
+
 The losses live in `kernels.losses`, the optimisers' updates in `kernels.updates`.
 """
 

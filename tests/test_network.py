@@ -7,15 +7,17 @@ from fastnn import (
     Adam,
     Dense,
     Dropout,
+    LeakyReLU,
     MeanSquaredError,
     ReLU,
     Sequential,
+    Sigmoid,
     Softmax,
     SoftmaxCrossEntropy,
     Tanh,
 )
 from fastnn.initializers import Constant, Given, Glorot, He, Normal, Uniform, Zeros
-from kernels import Kernel
+from kernels import Kernel, elementwise
 
 X = np.random.default_rng(0).normal(size=(9, 4))
 
@@ -177,6 +179,22 @@ def test_the_plan_lists_every_product_with_shapes_and_flops():
     assert plan.flops == 2 * 64 * (2 * 784 * 128 + 3 * 128 * 10)
     assert [call.name for call in plan.calls][-1] == "adam"
     assert text.splitlines()[-1].endswith("kernel numba, float32")
+
+
+@pytest.mark.parametrize("activation", [ReLU, LeakyReLU, Sigmoid, Tanh])
+def test_bias_and_activation_in_one_call_change_no_bit(activation, monkeypatch):
+    def train():
+        net = Sequential([Dense(4, 6, bias=[1, -1, 2, -2, 3, -3]), activation(), Dense(6, 3)])
+        fastnn.fit(net, X, np.arange(9) % 3, loss=SoftmaxCrossEntropy(), optimizer=Adam(), epochs=3)
+        forward = [call.name for call in net.plan(5).calls if call.part == "forward"]
+        return net.parameters.flat, forward
+
+    together, forward = train()
+    assert len(forward) == 4  # two products, each with what follows it
+    monkeypatch.setattr(elementwise, "AFTER_BIAS", {})
+    apart, forward = train()
+    assert len(forward) == 5
+    np.testing.assert_array_equal(together, apart)
 
 
 def test_the_plan_of_regression_and_the_fused_softmax():

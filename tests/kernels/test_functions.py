@@ -50,17 +50,18 @@ def compute(name, x):
 def largest_error(name, x):
     """Return the largest error in ulp; check that infinities and NaN are where they belong."""
     dtype, info = x.dtype.type, np.finfo(x.dtype)
+    wider = np.float64 if dtype == np.float32 else np.longdouble
     if name == "log1p":
         x = np.abs(x)
         x = x[x <= 1]
     with np.errstate(all="ignore"):
-        expected = FUNCTIONS[name][1](x.astype(np.longdouble))
+        expected = FUNCTIONS[name][1](x.astype(wider))
         rounded = expected.astype(dtype)
     y = compute(name, x)
     finite = np.isfinite(rounded)
     np.testing.assert_array_equal(y[~finite], rounded[~finite])
-    ulp = np.spacing(np.maximum(np.abs(rounded[finite]), info.tiny)).astype(np.longdouble)
-    return float(np.max(np.abs(y[finite] - expected[finite]) / ulp))
+    ulp = np.spacing(np.maximum(np.abs(rounded[finite]), info.tiny)).astype(wider)
+    return float(np.max(np.abs(y[finite] - expected[finite]) / ulp, initial=0))
 
 
 def numbers(dtype):
@@ -77,7 +78,7 @@ def numbers(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_errors_are_as_small_as_promised(name, dtype):
-    if np.finfo(np.longdouble).nmant <= np.finfo(dtype).nmant:
+    if dtype == np.float64 and np.finfo(np.longdouble).nmant <= 52:
         pytest.skip("there is no wider format to compare with")
     assert largest_error(name, numbers(dtype)) <= FUNCTIONS[name][2]
 
@@ -88,8 +89,7 @@ def test_every_float32(name):
     step = 2**24
     for start in range(0, 2**32, step):
         x = np.arange(start, start + step, dtype=np.uint64).astype(np.uint32).view(np.float32)
-        if name != "log1p" or (np.abs(x) <= 1).any():
-            assert largest_error(name, x) <= FUNCTIONS[name][2]
+        assert largest_error(name, x) <= FUNCTIONS[name][2]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
