@@ -1,0 +1,159 @@
+"""The micro-kernel: a tile of `out` in vector registers, and the k-loop that passes over it.
+
+One step of the loop loads one row of a panel of `b` (nr elements: a few vectors) and, for each
+of the mr rows of the tile, one element of `a`, which it multiplies with that row of `b` and
+adds to the tile's row. mr · nr multiply-adds for mr + nr loads: this is what lets the
+processor work at the speed of its arithmetic, and why nothing but the tile is worth keeping
+in registers.
+
+- `a` may have any strides, since its elements are loaded singly. `b` and `out` need
+  contiguous rows.
+- The last vector of a row is masked, so that a tile may end in any column and nothing is
+  read or written beyond it. Full vectors take the same path, which costs nothing.
+- Each element of `out` is summed upwards in k, in one chain. A tile that continues a sum
+  (``first=False``) loads it from `out` and goes on: where k is cut does not show in the bits.
+
+Tiles of all sizes that occur are functions of their own in LLVM, all numbers known: the sizes
+cannot be variables, as registers have no addresses.
+"""
+
+from functools import cache
+from itertools import chain
+
+from llvmlite import ir
+from numba import types
+from numba.core.typing import Signature
+from numba.extending import intrinsic
+
+from kernels.simd import INDEX, POINTER, Vectors, advance, index, phi
+from kernels.tiling import VectorUnit, tiling, vector_unit
+
+# kc, a, its strides, b, its row stride, out, its row stride, tail, first
+_TILE_TYPE = ir.FunctionType(
+    ir.VoidType(),
+    [INDEX, POINTER, INDEX, INDEX, POINTER, INDEX, POINTER, INDEX, INDEX, ir.IntType(1)],
+)
+
+
+@cache
+def tile_sizes() -> list[tuple[int, int]]:
+    """Return (rows, vectors) of all tiles; no vectors stands for a single column.
+
+    One and two vectors with every number of rows up to mr, so that m can be cut into even
+    parts; more vectors for one row or two, which would have too few sums to keep the
+    arithmetic busy.
+    """
+    mr = tiling(4).mr
+    sizes = [(1, 8), (1, 4), (2, 4)]
+    sizes += [(rows, vectors) for vectors in (1, 2) for rows in range(1, mr + 1)]
+    if not vector_unit().masks:
+        sizes += [(rows, 0) for rows in range(1, mr + 1)]
+    return sizes
+
+
+@intrinsic
+def multiply_tile(  # type: ignore[no-untyped-def]
+    typing_context, rows, vectors, kc, a, a_row, a_column, b, b_row, out, out_row, tail, first
+):
+    """Add the product of `kc` columns of `a` and as many rows of `b` to a tile of `out`.
+
+    Parameters
+    ----------
+    rows, vectors : int
+        Size of the tile; one of `tile_sizes`.
+    kc : int
+        At least 1.
+    a, b, out : pointer to float32 or float64
+        To the first element of each.
+    a_row, a_column, b_row, out_row : int
+        Strides in bytes.
+    tail : int
+        Lanes that count in the last vector, from 1 to all.
+    first : bool
+        Whether the sums start at zero; `out` is not read then.
+
+    """
+    signature = types.void(
+        *[types.intp] * 3, a, types.intp, types.intp, b, types.intp, out, *[types.intp] * 2, types.boolean
+    )
+    return signature, _generate_dispatch
+
+
+def _generate_dispatch(context, builder, signature: Signature, arguments):  # type: ignore[no-untyped-def]
+    """Emit a jump to the function for this size of tile."""
+    element = signature.args[3].dtype
+    unit = vector_unit()
+    rows, vectors, *rest = arguments
+    rest = [builder.bitcast(x, POINTER) if x.type.is_pointer else x for x in rest]
+    end = builder.append_basic_block("tile.end")
+    switch = builder.switch(builder.add(builder.shl(rows, index(8)), vectors), end)
+    for size in tile_sizes():
+        function = _tile_function(builder.module, element, unit, *size)
+        case = builder.append_basic_block(function.name)
+        switch.add_case(index((size[0] << 8) + size[1]), case)
+        with builder.goto_block(case):
+            builder.call(function, rest)
+            builder.branch(end)
+    builder.position_at_end(end)
+    return context.get_dummy_value()
+
+
+def _tile_function(
+    module: ir.Module, element: types.Float, unit: VectorUnit, rows: int, vectors: int
+) -> ir.Function:
+    """Emit the tile of `rows` × `vectors` as a function, once in a module."""
+    name = f"tile_{element.name}_{rows}x{vectors}"
+    if name in module.globals:
+        return module.globals[name]
+    function = ir.Function(module, _TILE_TYPE, name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")  # each has the registers to itself
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    lanes = unit.width // (element.bitwidth // 8) if vectors else 1
+    simd = Vectors(builder, element, lanes, unit.fused)
+    _emit_tile(function, simd, rows, max(1, vectors), unit.masks)
+    return function
+
+
+def _emit_tile(
+    function: ir.Function, simd: Vectors, rows: int, vectors: int, masks: bool
+) -> None:
+    builder = simd.builder
+    kc, a, a_row, a_column, b, b_row, out, out_row, tail, first = function.args
+    row_masks = [None] * (vectors - 1) + [simd.first_lanes(tail) if masks else None]
+    resume, loop, done = (function.append_basic_block(name) for name in ("resume", "k", "done"))
+    origins = [builder.block, resume]
+    builder.cbranch(first, loop, resume)
+
+    builder.position_at_end(resume)
+    so_far = [
+        simd.load_row(advance(builder, out, builder.mul(out_row, index(row))), row_masks)
+        for row in range(rows)
+    ]
+    builder.branch(loop)
+
+    builder.position_at_end(loop)
+    left, a_now, b_now = (phi(builder, origins, [start, start]) for start in (kc, a, b))
+    sums = [[phi(builder, origins, [simd.zero, value]) for value in row] for row in so_far]
+    b_row_vectors = simd.load_row(b_now, row_masks)
+    new_sums = []
+    a_element = a_now
+    for row in sums:
+        x = simd.broadcast(a_element)
+        new_sums.append(
+            [simd.multiply_add(x, y, z) for y, z in zip(b_row_vectors, row, strict=True)]
+        )
+        a_element = advance(builder, a_element, a_row)
+    new_left = builder.sub(left, index(1))
+    left.add_incoming(new_left, loop)
+    a_now.add_incoming(advance(builder, a_now, a_column), loop)
+    b_now.add_incoming(advance(builder, b_now, b_row), loop)
+    for old, new in zip(chain(*sums), chain(*new_sums), strict=True):
+        old.add_incoming(new, loop)
+    builder.cbranch(builder.icmp_signed("!=", new_left, index(0)), loop, done)
+
+    builder.position_at_end(done)
+    for row in new_sums:
+        simd.store_row(row, out, row_masks)
+        out = advance(builder, out, out_row)
+    builder.ret_void()
