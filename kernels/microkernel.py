@@ -28,10 +28,10 @@ from numba.extending import intrinsic
 from kernels.simd import INDEX, POINTER, Vectors, advance, index, phi
 from kernels.tiling import VectorUnit, tiling, vector_unit
 
-# kc, a, its strides, b, its row stride, out, its row stride, tail, first
+# kc, a, its strides, b, its row stride, out, its row stride, tail, first, panel
 _TILE_TYPE = ir.FunctionType(
     ir.VoidType(),
-    [INDEX, POINTER, INDEX, INDEX, POINTER, INDEX, POINTER, INDEX, INDEX, ir.IntType(1)],
+    [INDEX, POINTER, INDEX, INDEX, POINTER, INDEX, POINTER, INDEX, INDEX, ir.IntType(1), POINTER],
 )
 
 
@@ -44,16 +44,16 @@ def tile_sizes() -> list[tuple[int, int]]:
     arithmetic busy.
     """
     mr = tiling(4).mr
-    sizes = [(1, 8), (1, 4), (2, 4)]
-    sizes += [(rows, vectors) for vectors in (1, 2) for rows in range(1, mr + 1)]
+    sizes = [(1, 8, 0), (1, 4, 0), (2, 4, 0), (mr, 2, 1), (mr, 1, 1)]
+    sizes += [(rows, vectors, 0) for vectors in (1, 2) for rows in range(1, mr + 1)]
     if not vector_unit().masks:
-        sizes += [(rows, 0) for rows in range(1, mr + 1)]
+        sizes += [(rows, 0, 0) for rows in range(1, mr + 1)]
     return sizes
 
 
 @intrinsic
 def multiply_tile(  # type: ignore[no-untyped-def]
-    typing_context, rows, vectors, kc, a, a_row, a_column, b, b_row, out, out_row, tail, first
+    typing_context, rows, vectors, packs, kc, a, a_row, a_column, b, b_row, out, out_row, tail, first, panel
 ):
     """Add the product of `kc` columns of `a` and as many rows of `b` to a tile of `out`.
 
@@ -74,23 +74,23 @@ def multiply_tile(  # type: ignore[no-untyped-def]
 
     """
     signature = types.void(
-        *[types.intp] * 3, a, types.intp, types.intp, b, types.intp, out, *[types.intp] * 2, types.boolean
+        *[types.intp] * 4, a, types.intp, types.intp, b, types.intp, out, *[types.intp] * 2, types.boolean, out
     )
     return signature, _generate_dispatch
 
 
 def _generate_dispatch(context, builder, signature: Signature, arguments):  # type: ignore[no-untyped-def]
     """Emit a jump to the function for this size of tile."""
-    element = signature.args[3].dtype
+    element = signature.args[4].dtype
     unit = vector_unit()
-    rows, vectors, *rest = arguments
+    rows, vectors, packs, *rest = arguments
     rest = [builder.bitcast(x, POINTER) if x.type.is_pointer else x for x in rest]
     end = builder.append_basic_block("tile.end")
-    switch = builder.switch(builder.add(builder.shl(rows, index(8)), vectors), end)
+    switch = builder.switch(builder.add(builder.add(builder.shl(rows, index(8)), vectors), builder.shl(packs, index(4))), end)
     for size in tile_sizes():
         function = _tile_function(builder.module, element, unit, *size)
         case = builder.append_basic_block(function.name)
-        switch.add_case(index((size[0] << 8) + size[1]), case)
+        switch.add_case(index((size[0] << 8) + size[1]+(size[2]<<4)), case)
         with builder.goto_block(case):
             builder.call(function, rest)
             builder.branch(end)
@@ -99,10 +99,10 @@ def _generate_dispatch(context, builder, signature: Signature, arguments):  # ty
 
 
 def _tile_function(
-    module: ir.Module, element: types.Float, unit: VectorUnit, rows: int, vectors: int
+    module: ir.Module, element: types.Float, unit: VectorUnit, rows: int, vectors: int, packs:int
 ) -> ir.Function:
     """Emit the tile of `rows` × `vectors` as a function, once in a module."""
-    name = f"tile_{element.name}_{rows}x{vectors}"
+    name = f"tile_{element.name}_{rows}x{vectors}{'_packing' if packs else ''}"
     if name in module.globals:
         return module.globals[name]
     function = ir.Function(module, _TILE_TYPE, name)
@@ -111,17 +111,24 @@ def _tile_function(
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     lanes = unit.width // (element.bitwidth // 8) if vectors else 1
     simd = Vectors(builder, element, lanes, unit.fused)
-    _emit_tile(function, simd, rows, max(1, vectors), unit.masks)
+    _emit_tile(function, simd, rows, max(1, vectors), packs, unit.masks)
     return function
 
 
 def _emit_tile(
-    function: ir.Function, simd: Vectors, rows: int, vectors: int, masks: bool
+    function: ir.Function, simd: Vectors, rows: int, vectors: int, packs: int, masks: bool
 ) -> None:
     builder = simd.builder
-    kc, a, a_row, a_column, b, b_row, out, out_row, tail, first = function.args
+    kc, a, a_row, a_column, b, b_row, out, out_row, tail, first, panel = function.args
     row_masks = [None] * (vectors - 1) + [simd.first_lanes(tail) if masks else None]
-    resume, loop, done = (function.append_basic_block(name) for name in ("resume", "k", "done"))
+    names = ("resume", "k", "done")
+    if rows>4:
+        with builder.if_then(builder.icmp_signed(">", kc, index(48))):
+            below = advance(builder, out, builder.mul(out_row, index(rows)))
+            for _ in range(rows):
+                simd.prefetch(below, vectors, True)
+                below = advance(builder, below, out_row)
+    resume, loop, done = (function.append_basic_block(name) for name in names)
     origins = [builder.block, resume]
     builder.cbranch(first, loop, resume)
 
@@ -133,9 +140,13 @@ def _emit_tile(
     builder.branch(loop)
 
     builder.position_at_end(loop)
-    left, a_now, b_now = (phi(builder, origins, [start, start]) for start in (kc, a, b))
+    left, a_now, b_now, panel_now = (phi(builder, origins, [start, start]) for start in (kc, a, b, panel))
     sums = [[phi(builder, origins, [simd.zero, value]) for value in row] for row in so_far]
     b_row_vectors = simd.load_row(b_now, row_masks)
+    if packs:
+        simd.prefetch(advance(builder, b_now, builder.mul(b_row, index(8))), vectors, False)
+        simd.store_row(b_row_vectors, panel_now, [None] * vectors)
+    panel_now.add_incoming(advance(builder, panel_now, index(2*64)), loop)
     new_sums = []
     a_element = a_now
     for row in sums:

@@ -139,5 +139,20 @@ def copy_block(to, to_row, source, row, column, rows, columns, itemsize):  # typ
                         )
 
 
+@njit
+def copy(to, to_row, to_column, source, row, column, rows, columns, itemsize):  # type: ignore[no-untyped-def]
+    """Copy rows × columns elements between any strides."""
+    if to_column == itemsize:
+        copy_block(to, to_row, source, row, column, rows, columns, itemsize)
+    elif to_row == itemsize:
+        copy_block(to, to_column, source, column, row, columns, rows, itemsize)
+    else:
+        for i in range(rows):
+            for j in range(columns):
+                copy_element(
+                    at(to, i * to_row + j * to_column), at(source, i * row + j * column)
+                )
+
+
 MASKS = vector_unit().masks
 VECTOR_BYTES = vector_unit().width

@@ -20,6 +20,8 @@ INDEX = ir.IntType(64)
 POINTER = ir.IntType(8).as_pointer()
 _INT32 = ir.IntType(32)
 _UNALIGNED = 1
+_LINE = 64  # bytes of a cache line
+_KEEP, _DATA = 3, 1  # LLVM's prefetch: into all levels; data, not instructions
 
 
 def index(value: int) -> ir.Constant:
@@ -113,6 +115,14 @@ class Vectors:
         if self.fused:
             return self._call(f"llvm.fma.{self.suffix}", self.type, [x, y, z])
         return self.builder.fadd(self.builder.fmul(x, y), z)
+
+    def prefetch(self, pointer: ir.Value, vectors: int, write: bool) -> None:
+        """Ask for the cache lines of adjacent vectors; harmless whatever lies there."""
+        flags = [ir.Constant(_INT32, flag) for flag in (int(write), _KEEP, _DATA)]
+        size = self.lanes * self.itemsize
+        for offset in [*range(0, vectors * size, _LINE), vectors * size - 1]:
+            line = advance(self.builder, pointer, index(offset))
+            self._call("llvm.prefetch.p0", ir.VoidType(), [line, *flags])
 
     def shuffle(self, x: ir.Value, y: ir.Value, lanes: list[int]) -> ir.Value:
         """Return the named lanes; those of `y` count on from those of `x`."""

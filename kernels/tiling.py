@@ -144,7 +144,7 @@ def tiling(itemsize: int) -> Tiling:
     vectors = 2
     mr = (unit.registers - vectors - 1) // vectors
     nr = vectors * lanes
-    kc = _multiple(cache_sizes.l1 // 2 // (mr * itemsize), 32)
+    kc = _multiple(cache_sizes.l2 // 16 // (nr * itemsize), 32)
     mc = _multiple(cache_sizes.l2 // 2 // (kc * itemsize), mr)
     nc = _multiple(cache_sizes.l3 // 4 // (kc * itemsize), nr)
     return Tiling(lanes, vectors, mr, kc, mc, nc)
