@@ -239,6 +239,7 @@ class _EpochLoop:
         net.plan_step(plan, batch, batch_targets, loss, self.training.optimizer, self.totals)
         return plan
 
+    @np.errstate(all="ignore")  # a diverging network is told by its loss, under any kernel
     def run(self) -> tuple[Evaluation, float]:
         """Run one epoch; return its mean loss and accuracy, and the seconds of its steps."""
         began = time.perf_counter()
@@ -265,6 +266,7 @@ class Evaluator:
         self.totals = np.zeros(3)
         self._plans: dict[int, tuple[Array, Targets, Plan]] = {}
 
+    @np.errstate(all="ignore")
     def __call__(self, x: Array, targets: Targets) -> Evaluation:
         """Evaluate inputs and targets that have been checked already."""
         self.totals.fill(0)

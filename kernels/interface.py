@@ -31,7 +31,7 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[np.floating]
 Compute: TypeAlias = Callable[[Array, Array, Array], object]
 
-DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+DTYPES: tuple[np.dtype[np.floating], ...] = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ dtype of the operands, where Python had float64. Both stay far below the machine
 they work on one element at a time where a vector instruction takes many.
 """
 
-from collections.abc import Callable
 from functools import cache
 
+import numba
+import numpy as np
 from numba import njit, types
-from numba.core.typing.templates import Signature
 
 from kernels.interface import Array, Compute
 
@@ -56,30 +56,23 @@ def _blocked(a: Array, b: Array, out: Array) -> None:
                             out_tile[i, j] += factor * b_tile[p, j]
 
 
-def _signature(dtype: types.Float) -> Signature:
-    """Return the one signature a dtype needs.
-
-    Left to itself Numba compiles anew for each combination of layout, alignment and
-    writeability. Here one version reads all strides at run time: loops without vector
-    instructions lose nothing by that.
-    """
-    operand = types.Array(dtype, 2, "A", readonly=True, aligned=False)
-    out = types.Array(dtype, 2, "A", aligned=False)
-    return types.void(operand, operand, out)
-
-
-@cache  # on the first call, not on import
-def _compiled(loop: Callable[[Array, Array, Array], None]) -> Compute:
-    signatures = [_signature(types.float32), _signature(types.float64)]
-    compute: Compute = njit(signatures, cache=True, nogil=True)(loop)
+@cache  # compiled by the first product of a dtype, not on import
+def _compiled(loops: Compute, dtype: np.dtype[np.floating]) -> Compute:
+    # Left to itself Numba compiles anew for each combination of layout, alignment and
+    # writeability. One version that reads all strides at run time loses nothing here, where no
+    # vector instruction depends on them.
+    scalar = numba.from_dtype(dtype)
+    operand = types.Array(scalar, 2, "A", readonly=True, aligned=False)
+    out = types.Array(scalar, 2, "A", aligned=False)
+    compute: Compute = njit([types.void(operand, operand, out)], cache=True, nogil=True)(loops)
     return compute
 
 
 def compute_naive(a: Array, b: Array, out: Array) -> None:
     """Write ``a @ b`` into `out`: the triple loop, compiled."""
-    _compiled(_naive)(a, b, out)
+    _compiled(_naive, a.dtype)(a, b, out)
 
 
 def compute_blocked(a: Array, b: Array, out: Array) -> None:
     """Write ``a @ b`` into `out`: the loop over tiles, compiled."""
-    _compiled(_blocked)(a, b, out)
+    _compiled(_blocked, a.dtype)(a, b, out)

@@ -7,7 +7,7 @@ What it costs: everything is an object. The interpreter boxes each product and e
 looks up types that never change, which takes far longer than the arithmetic.
 
 Python's floats are float64, so a float32 product is summed in float64 and rounded once, at
-the end: no rung above is more accurate.
+the end, more accurately than on the rungs above.
 """
 
 import numpy as np

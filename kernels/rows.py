@@ -22,7 +22,6 @@ from typing import Any
 import numba
 import numpy as np
 from numba import njit, prange, types
-from numba.core.typing.templates import Signature
 
 from kernels.interface import Array
 from kernels.threads import get_num_threads
@@ -71,31 +70,26 @@ def _multiply(a: Array, b: Array, out: Array, threads: int) -> None:
             _rows(a, b, out, m * t // threads, m * (t + 1) // threads)
 
 
-def _signature(dtype: types.Float) -> Signature:
-    """Return the one signature a dtype needs: elements of `a` are read singly, rows are not."""
-    a = types.Array(dtype, 2, "A", readonly=True, aligned=False)
-    b = types.Array(dtype, 2, "C", readonly=True, aligned=False)
-    out = types.Array(dtype, 2, "C", aligned=False)
-    return types.void(a, b, out, types.intp)
-
-
-@cache  # on the first call, not on import
-def _compiled() -> Callable[[Array, Array, Array, int], None]:
-    signatures = [_signature(types.float32), _signature(types.float64)]
-    multiply: Callable[[Array, Array, Array, int], None] = njit(
-        signatures, parallel=True, **_OPTIONS
-    )(_multiply)
+@cache  # compiled by the first product of a dtype, not on import
+def _compiled(dtype: np.dtype[np.floating]) -> Callable[[Array, Array, Array, int], None]:
+    scalar = numba.from_dtype(dtype)
+    # One version for all operands: elements of `a` are read singly, whatever its strides.
+    a = types.Array(scalar, 2, "A", readonly=True, aligned=False)
+    b = types.Array(scalar, 2, "C", readonly=True, aligned=False)
+    out = types.Array(scalar, 2, "C", aligned=False)
+    signature = types.void(a, b, out, types.intp)
+    multiply: Callable[[Array, Array, Array, int], None]
+    multiply = njit([signature], parallel=True, **_OPTIONS)(_multiply)
     return multiply
 
 
 def compute(a: Array, b: Array, out: Array) -> None:
     """Write ``a @ b`` into `out`."""
     m, k = a.shape
-    n = b.shape[1]
-    threads = min(get_num_threads(), m) if m * n * k >= PARALLEL_FROM else 1
+    threads = get_num_threads() if m * k * b.shape[1] >= PARALLEL_FROM else 1
     if threads > 1:
         numba.set_num_threads(threads)  # Numba keeps a number for each Python thread
     rows = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
-    _compiled()(a, np.ascontiguousarray(b), rows, threads)
+    _compiled(a.dtype)(a, np.ascontiguousarray(b), rows, min(threads, m))
     if rows is not out:
         out[...] = rows

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import numba
 from numba import config
-from threadpoolctl import threadpool_limits
+from threadpoolctl import OpenBLASController, threadpool_limits
 
 if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
     config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # type: ignore[attr-defined]
@@ -46,6 +46,9 @@ def set_num_threads(n: int) -> None:
     n = operator.index(n)
     if not 1 <= n <= MAX_THREADS:
         raise ValueError(f"{n} threads were asked for; 1 to {MAX_THREADS} are allowed here")
+    # threadpoolctl lets one Python thread at a time speak for OpenBLAS, the first that did; the
+    # number here is the process's, and whoever sets it speaks.
+    OpenBLASController.clear_controlling_thread(force=True)
     threadpool_limits(limits=n, user_api="blas")  # stays, since it is not used as a context
     numba.set_num_threads(n)
     _process.num_threads = n

@@ -7,6 +7,7 @@
 
 """
 
+import os
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -18,8 +19,8 @@ import numpy.typing as npt
 from fastnn.datasets import digits, generated, mnist
 from fastnn.datasets.arrays import load_npz
 from fastnn.datasets.dataset import Dataset
+from fastnn.datasets.downloads import fetch
 from fastnn.datasets.errors import DataError
-from fastnn.datasets.fetch import fetch
 from fastnn.datasets.tabular import load_csv
 from fastnn.datasets.validation import FLOATS
 
@@ -102,7 +103,7 @@ def load(
     """
     dtype = _float_dtype(dtype)
     rng = np.random.default_rng(rng)
-    name = str(source)
+    name = os.fspath(source)
     if data_dir is not None and name not in mnist.IDX_DATASETS:
         allowed = ", ".join(mnist.IDX_DATASETS)
         raise DataError(f"{name} is not read from a data directory; only {allowed} are")
@@ -118,10 +119,11 @@ def load(
 
 
 def _float_dtype(dtype: npt.DTypeLike) -> np.dtype:
+    refusal = f"dtype {dtype!r} is not allowed; float32 and float64 are"
     try:
         found = np.dtype(dtype)
-    except TypeError:
-        found = None
+    except TypeError as error:
+        raise ValueError(refusal) from error
     if found not in FLOATS:
-        raise ValueError(f"dtype {dtype!r} is unknown here; float32 and float64 are allowed")
+        raise ValueError(refusal)
     return found

@@ -44,10 +44,12 @@ def load_npz(path: Path, dtype: npt.DTypeLike, rng: np.random.Generator) -> Data
         source = f"the file {path}"
         return Dataset.split(str(path), x, y, random_fifth(y, rng), classes=classes, source=source)
     x_test = _inputs(f"{path}: x_test", arrays["x_test"], dtype)
-    # The classes are those of both parts together.
     both = _joined(path, y_values, arrays["y_test"])
     y, classes = encode(f"{path}: y_train with y_test", both, dtype)
     y_train, y_test = y[: len(y_values)], y[len(y_values) :]
+    if classes is not None and (unseen := np.setdiff1d(y_test, y_train)).size:
+        name = classes[unseen[0]]
+        raise DataError(f"{path}: y_test has class {name!r}; those of y_train are allowed")
     return Dataset(str(path), x, y_train, x_test, y_test, classes, f"the file {path}")
 
 

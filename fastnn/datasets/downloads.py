@@ -56,7 +56,7 @@ def fetch(
     urls = tuple(mirrors or IDX_DATASETS[name].mirrors)
     bar = Progress(
         "{task.description}",
-        BarColumn(),
+        BarColumn(20),
         DownloadColumn(),
         TransferSpeedColumn(),
         console=Console(stderr=True),
@@ -71,7 +71,9 @@ def fetch(
 def _fetch_file(
     file: str, checksum: str, directory: Path, mirrors: Sequence[str], bar: Progress
 ) -> None:
-    download = _Download(bar, bar.add_task(file, total=None))
+    task = bar.add_task(file, total=None)
+    download = _Download(bar, task)
+    handled = sys.exception()
     reasons = []
     for mirror in mirrors:
         url = f"{mirror.rstrip('/')}/{file}"
@@ -82,10 +84,12 @@ def _fetch_file(
             if isinstance(error, OSError) and error.errno is not None:
                 reason = f"{directory / file}: cannot be written ({error.strerror})"
                 raise DataError(reason) from error
-            reasons.append(f"{url}: {_root(error)}")
+            reasons.append(f"{url}: {_root(error, handled)}")
         else:
+            size = (directory / file).stat().st_size
+            bar.update(task, total=size, completed=size)
             return
-    raise DataError(f"{file} could not be fetched from any mirror. {' '.join(reasons)}")
+    raise DataError(f"{file} could not be fetched from any mirror: {'; '.join(reasons)}")
 
 
 class _Download:
@@ -137,8 +141,11 @@ def _quiet_pooch() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _root(error: BaseException) -> BaseException:
-    """Return what happened first: requests and urllib3 wrap a refused connection four times."""
-    while error.__context__ is not None:
-        error = error.__context__
+def _root(error: BaseException, handled: BaseException | None) -> BaseException:
+    """Return what happened first: requests and urllib3 wrap a refused connection four times.
+
+    What the caller was handling already, such as the data missing, is no part of it.
+    """
+    while (earlier := error.__context__) is not None and earlier is not handled:
+        error = earlier
     return error

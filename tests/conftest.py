@@ -1,0 +1,12 @@
+import pytest
+
+import kernels
+
+
+@pytest.fixture(autouse=True)
+def same_number_of_threads():
+    """Whatever a test sets, the next one starts with the number there was."""
+    before = kernels.get_num_threads()
+    yield
+    if kernels.get_num_threads() != before:
+        kernels.set_num_threads(before)
