@@ -121,14 +121,7 @@ def _emit_tile(
     builder = simd.builder
     kc, a, a_row, a_column, b, b_row, out, out_row, tail, first, panel = function.args
     row_masks = [None] * (vectors - 1) + [simd.first_lanes(tail) if masks else None]
-    names = ("resume", "k", "done")
-    if rows>4:
-        with builder.if_then(builder.icmp_signed(">", kc, index(48))):
-            below = advance(builder, out, builder.mul(out_row, index(rows)))
-            for _ in range(rows):
-                simd.prefetch(below, vectors, True)
-                below = advance(builder, below, out_row)
-    resume, loop, done = (function.append_basic_block(name) for name in names)
+    resume, loop, done = (function.append_basic_block(name) for name in ("resume", "k", "done"))
     origins = [builder.block, resume]
     builder.cbranch(first, loop, resume)
 
@@ -144,7 +137,7 @@ def _emit_tile(
     sums = [[phi(builder, origins, [simd.zero, value]) for value in row] for row in so_far]
     b_row_vectors = simd.load_row(b_now, row_masks)
     if packs:
-        simd.prefetch(advance(builder, b_now, builder.mul(b_row, index(8))), vectors, False)
+        simd.prefetch(advance(builder, b_now, builder.mul(b_row, index(8))), vectors)
         simd.store_row(b_row_vectors, panel_now, [None] * vectors)
     panel_now.add_incoming(advance(builder, panel_now, index(2*64)), loop)
     new_sums = []

@@ -8,9 +8,6 @@ An address is a pointer to an element; all offsets and strides are in bytes, sin
 a NumPy array may be any number of them. For the same reason no alignment is assumed.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -20,7 +17,7 @@ INDEX = ir.IntType(64)
 POINTER = ir.IntType(8).as_pointer()
 _INT32 = ir.IntType(32)
 _UNALIGNED = 1
-_LINE = 64  # bytes of a cache line
+LINE = 64  # bytes of a cache line
 _KEEP, _DATA = 3, 1  # LLVM's prefetch: into all levels; data, not instructions
 
 
@@ -116,13 +113,11 @@ class Vectors:
             return self._call(f"llvm.fma.{self.suffix}", self.type, [x, y, z])
         return self.builder.fadd(self.builder.fmul(x, y), z)
 
-    def prefetch(self, pointer: ir.Value, vectors: int, write: bool) -> None:
-        """Ask for the cache lines of adjacent vectors; harmless whatever lies there."""
-        flags = [ir.Constant(_INT32, flag) for flag in (int(write), _KEEP, _DATA)]
+    def prefetch(self, pointer: ir.Value, vectors: int) -> None:
+        """Ask for the cache lines of adjacent vectors, which are going to be read."""
         size = self.lanes * self.itemsize
-        for offset in [*range(0, vectors * size, _LINE), vectors * size - 1]:
-            line = advance(self.builder, pointer, index(offset))
-            self._call("llvm.prefetch.p0", ir.VoidType(), [line, *flags])
+        for offset in [*range(0, vectors * size, LINE), vectors * size - 1]:
+            prefetch_line(self.builder, advance(self.builder, pointer, index(offset)), write=False)
 
     def shuffle(self, x: ir.Value, y: ir.Value, lanes: list[int]) -> ir.Value:
         """Return the named lanes; those of `y` count on from those of `x`."""
@@ -144,6 +139,14 @@ class Vectors:
         return self.builder.call(function, arguments)
 
 
+def prefetch_line(builder: ir.IRBuilder, pointer: ir.Value, write: bool) -> None:
+    """Ask for a cache line. It is no access: any address will do."""
+    flags = [ir.Constant(_INT32, flag) for flag in (int(write), _KEEP, _DATA)]
+    signature = ir.FunctionType(ir.VoidType(), [POINTER, *[_INT32] * 3])
+    function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
+    builder.call(function, [builder.bitcast(pointer, POINTER), *flags])
+
+
 @intrinsic
 def at(typing_context, pointer, offset):  # type: ignore[no-untyped-def]
     """Return the pointer `offset` bytes on."""
@@ -153,6 +156,17 @@ def at(typing_context, pointer, offset):  # type: ignore[no-untyped-def]
         return builder.bitcast(advance(builder, pointer, offset), pointer.type)
 
     return pointer(pointer, types.intp), generate
+
+
+@intrinsic
+def prefetch_for_writing(typing_context, pointer):  # type: ignore[no-untyped-def]
+    """Ask for the cache line at `pointer`, which may be any address."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        prefetch_line(builder, arguments[0], write=True)
+        return context.get_dummy_value()
+
+    return types.void(pointer), generate
 
 
 @intrinsic
