@@ -21,8 +21,8 @@ import numpy as np
 from numba import cfunc, njit, types
 
 from kernels.microkernel import multiply_tile
-from kernels.packing import copy, copy_block
-from kernels.simd import LINE, at, pointer_from, prefetch_for_writing
+from kernels.packing import copy
+from kernels.simd import LINE, prefetch_for_writing
 from kernels.tiling import tiling, vector_unit
 
 MASKS = vector_unit().masks
@@ -45,7 +45,7 @@ def _vectors_of_tile(columns, rows, lanes):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _multiply_panel(  # type: ignore[no-untyped-def]
-    m, width, kc, a, a_row, a_column, b, b_row, out, out_row, out_column, itemsize,
+    element, itemsize, m, width, kc, a, a_row, a_column, b, b_row, out, out_row, out_column,
     mr, vectors, tail, first, packs, panel, panel_row, scratch
 ):
     """Multiply m rows of `a` with a panel of `b`, `vectors` wide."""
@@ -55,23 +55,23 @@ def _multiply_panel(  # type: ignore[no-untyped-def]
     tiles = (left + mr - 1) // mr
     for t in range(-packs, tiles):
         rows = left // tiles + (t < left % tiles) if t >= 0 else mr
-        to = at(out, done * out_row)
+        to = out + done * out_row
         to_row = out_row
         if not direct:
             if not first:
-                copy(scratch, panel_row, itemsize, to, out_row, out_column, rows, width, itemsize)
+                copy(element, itemsize, scratch, panel_row, itemsize, to, out_row, out_column, rows, width)
             to = scratch
             to_row = panel_row
         elif kc > PREFETCH_FROM:
             for i in range(rows, 2 * rows):
                 for offset in range(0, width * itemsize + LINE, LINE):
-                    prefetch_for_writing(at(to, i * out_row + offset))
+                    prefetch_for_writing(to + i * out_row + offset)
         multiply_tile(
-            rows, vectors, int(t < 0), kc, at(a, done * a_row), a_row, a_column,
+            element, rows, vectors, int(t < 0), kc, a + done * a_row, a_row, a_column,
             b, b_row, to, to_row, tail, first, panel,
         )
         if not direct:
-            copy(at(out, done * out_row), out_row, out_column, scratch, panel_row, itemsize, rows, width, itemsize)
+            copy(element, itemsize, out + done * out_row, out_row, out_column, scratch, panel_row, itemsize, rows, width)
         if t < 0:
             b = panel
             b_row = panel_row
@@ -94,10 +94,15 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
 
     """
     tiles = tiling(dtype.itemsize)
-    itemsize = dtype.itemsize
-    mr, kc_max, mc_max, nc_max, lanes = tiles.mr, tiles.kc, tiles.mc, tiles.nc, tiles.lanes
-    nr = tiles.vectors * lanes
-    panel_row = nr * itemsize
+    element = numba.from_dtype(dtype)
+    # As np.intp: Python's integers would be literal types, and each a version of every callee.
+    itemsize, lanes, mr, nr, kc_max, mc_max, nc_max, panel_row = (
+        np.intp(number)
+        for number in (
+            dtype.itemsize, tiles.lanes, tiles.mr, tiles.vectors * tiles.lanes,
+            tiles.kc, tiles.mc, tiles.nc, tiles.vectors * tiles.lanes * dtype.itemsize,
+        )
+    )
 
     def block(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row, out_column):  # type: ignore[no-untyped-def]
         _ = fingerprint
@@ -114,25 +119,25 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
         b_bytes = panels * panel_bytes if packs or transposes else 0
         a_bytes = (min(m, mc_max) + LINE) * (kc_even * itemsize + LINE) if packs_a else 0
         workspace = np.empty(LINE + b_bytes + a_bytes + mr * panel_row, np.uint8)
-        b_packed = pointer_from((workspace.ctypes.data + LINE - 1) // LINE * LINE, out)
-        a_packed = at(b_packed, b_bytes)
-        scratch = at(a_packed, a_bytes)
+        b_packed = (int(workspace.ctypes.data) + LINE - 1) // LINE * LINE
+        a_packed = b_packed + b_bytes
+        scratch = a_packed + a_bytes
         for jc in range(0, n, nc_max):
             j_end = min(jc + nc_max, n)
             for p in range(0, k, kc_even):
                 kc = min(kc_even, k - p)
                 for ic in range(0, m, mc_max):
                     mc = min(mc_max, m - ic)
-                    a_block, a_block_row, a_block_column = at(a, ic * a_row + p * a_column), a_row, a_column
+                    a_block, a_block_row, a_block_column = a + ic * a_row + p * a_column, a_row, a_column
                     if packs_a:
                         if a_row == itemsize:
                             a_block_column = mc * itemsize + LINE
                             if jc == 0 or blocks > 1:
-                                copy_block(a_packed, a_block_column, a_block, a_column, a_row, kc, mc, itemsize)
+                                copy(element, itemsize, a_packed, a_block_column, itemsize, a_block, a_column, a_row, kc, mc)
                         else:
                             a_block_row, a_block_column = kc * itemsize + LINE, itemsize
                             if jc == 0 or blocks > 1:
-                                copy_block(a_packed, a_block_row, a_block, a_row, a_column, mc, kc, itemsize)
+                                copy(element, itemsize, a_packed, a_block_row, itemsize, a_block, a_row, a_column, mc, kc)
                         a_block = a_packed
                     j = jc
                     panel = b_packed
@@ -140,21 +145,19 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
                         vectors = _vectors_of_tile(j_end - j, 3 if packs or transposes else m, lanes)
                         width = min(max(1, vectors * lanes), j_end - j)
                         tail = width - (vectors - 1) * lanes
-                        b_panel, b_panel_row = at(b, p * b_row + j * b_column), b_row
+                        b_panel, b_panel_row = b + p * b_row + j * b_column, b_row
                         if transposes and ic == 0:
-                            copy_block(panel, panel_row, b_panel, b_row, b_column, kc, width, itemsize)
+                            copy(element, itemsize, panel, panel_row, itemsize, b_panel, b_row, b_column, kc, width)
                         if transposes or (packs and ic > 0):
                             b_panel, b_panel_row = panel, panel_row
                         _multiply_panel(
-                            mc, width, kc, a_block, a_block_row, a_block_column, b_panel, b_panel_row,
-                            at(out, ic * out_row + j * out_column), out_row, out_column, itemsize,
+                            element, itemsize, mc, width, kc, a_block, a_block_row, a_block_column, b_panel, b_panel_row,
+                            out + ic * out_row + j * out_column, out_row, out_column,
                             mr, vectors, tail, p == 0, int(packs and ic == 0), panel, panel_row, scratch,
                         )
                         j += width
                         if blocks > 1:
-                            panel = at(panel, panel_bytes)
+                            panel = panel + panel_bytes
 
-    pointer = types.CPointer(numba.from_dtype(dtype))
-    operand = (pointer, types.intp, types.intp)
-    signature = types.void(types.intp, types.intp, types.intp, *operand * 3)
+    signature = types.void(*[types.intp] * 12)
     return cfunc(signature, cache=True)(block)

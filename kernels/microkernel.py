@@ -22,16 +22,15 @@ from itertools import chain
 
 from llvmlite import ir
 from numba import types
-from numba.core.typing import Signature
 from numba.extending import intrinsic
 
 from kernels.simd import INDEX, POINTER, Vectors, advance, index, phi
-from kernels.tiling import VectorUnit, tiling, vector_unit
+from kernels.tiling import tiling, vector_unit
 
 # kc, a, its strides, b, its row stride, out, its row stride, tail, first, panel
 _TILE_TYPE = ir.FunctionType(
     ir.VoidType(),
-    [INDEX, POINTER, INDEX, INDEX, POINTER, INDEX, POINTER, INDEX, INDEX, ir.IntType(1), POINTER],
+    [*[INDEX] * 9, ir.IntType(1), INDEX],
 )
 
 
@@ -53,55 +52,66 @@ def tile_sizes() -> list[tuple[int, int]]:
 
 @intrinsic
 def multiply_tile(  # type: ignore[no-untyped-def]
-    typing_context, rows, vectors, packs, kc, a, a_row, a_column, b, b_row, out, out_row, tail, first, panel
+    typing_context,
+    element, rows, vectors, packs,
+    kc, a, a_row, a_column, b, b_row, out, out_row, tail, first, panel,
 ):
     """Add the product of `kc` columns of `a` and as many rows of `b` to a tile of `out`.
 
     Parameters
     ----------
-    rows, vectors : int
-        Size of the tile; one of `tile_sizes`.
+    element : numba.float32 or numba.float64
+    rows, vectors, packs : int
+        The tile; one of `tile_sizes`.
     kc : int
         At least 1.
-    a, b, out : pointer to float32 or float64
-        To the first element of each.
+    a, b, out : int
+        Address of the first element of each.
     a_row, a_column, b_row, out_row : int
         Strides in bytes.
     tail : int
         Lanes that count in the last vector, from 1 to all.
     first : bool
         Whether the sums start at zero; `out` is not read then.
+    panel : int
+        Address to which a tile that packs copies its part of `b`, in whole vectors.
 
     """
-    signature = types.void(
-        *[types.intp] * 4, a, types.intp, types.intp, b, types.intp, out, *[types.intp] * 2, types.boolean, out
-    )
-    return signature, _generate_dispatch
+    dtype = element.instance_type
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        """Emit a jump to the function for this size of tile."""
+        size, rest = arguments[1:4], arguments[4:]
+        end = builder.append_basic_block("tile.end")
+        switch = builder.switch(_key(builder, *size), end)
+        for variant in tile_sizes():
+            function = _tile_function(builder.module, dtype, *variant)
+            case = builder.append_basic_block(function.name)
+            switch.add_case(index(_number(*variant)), case)
+            with builder.goto_block(case):
+                builder.call(function, rest)
+                builder.branch(end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    return types.void(element, *[types.intp] * 12, types.boolean, types.intp), generate
 
 
-def _generate_dispatch(context, builder, signature: Signature, arguments):  # type: ignore[no-untyped-def]
-    """Emit a jump to the function for this size of tile."""
-    element = signature.args[4].dtype
-    unit = vector_unit()
-    rows, vectors, packs, *rest = arguments
-    rest = [builder.bitcast(x, POINTER) if x.type.is_pointer else x for x in rest]
-    end = builder.append_basic_block("tile.end")
-    switch = builder.switch(builder.add(builder.add(builder.shl(rows, index(8)), vectors), builder.shl(packs, index(4))), end)
-    for size in tile_sizes():
-        function = _tile_function(builder.module, element, unit, *size)
-        case = builder.append_basic_block(function.name)
-        switch.add_case(index((size[0] << 8) + size[1]+(size[2]<<4)), case)
-        with builder.goto_block(case):
-            builder.call(function, rest)
-            builder.branch(end)
-    builder.position_at_end(end)
-    return context.get_dummy_value()
+def _number(rows: int, vectors: int, packs: int) -> int:
+    return rows * 32 + vectors * 2 + packs
+
+
+def _key(builder: ir.IRBuilder, rows: ir.Value, vectors: ir.Value, packs: ir.Value) -> ir.Value:
+    """Emit `_number`."""
+    number = builder.add(builder.mul(rows, index(16)), vectors)
+    return builder.add(builder.mul(number, index(2)), packs)
 
 
 def _tile_function(
-    module: ir.Module, element: types.Float, unit: VectorUnit, rows: int, vectors: int, packs:int
+    module: ir.Module, element: types.Float, rows: int, vectors: int, packs: int
 ) -> ir.Function:
     """Emit the tile of `rows` × `vectors` as a function, once in a module."""
+    unit = vector_unit()
     name = f"tile_{element.name}_{rows}x{vectors}{'_packing' if packs else ''}"
     if name in module.globals:
         return module.globals[name]
@@ -120,6 +130,7 @@ def _emit_tile(
 ) -> None:
     builder = simd.builder
     kc, a, a_row, a_column, b, b_row, out, out_row, tail, first, panel = function.args
+    a, b, out, panel = (builder.inttoptr(address, POINTER) for address in (a, b, out, panel))
     row_masks = [None] * (vectors - 1) + [simd.first_lanes(tail) if masks else None]
     resume, loop, done = (function.append_basic_block(name) for name in ("resume", "k", "done"))
     origins = [builder.block, resume]

@@ -54,14 +54,11 @@ def _cost(m, n, k, b_column, out_column, itemsize):  # type: ignore[no-untyped-d
 
 @njit(parallel=True)
 def _launch(block, m_parts, n_parts, m, n, k, a, ar, ac, b, br, bc, c, cr, cc):
-    before = numba.get_num_threads()
-    numba.set_num_threads(m_parts * n_parts)
     for t in prange(m_parts * n_parts):
         i, j = t // n_parts, t % n_parts
         i0, i1 = m * i // m_parts, m * (i + 1) // m_parts
         j0, j1 = n * j // n_parts, n * (j + 1) // n_parts
         call_block(block, i1-i0, j1-j0, k, a + i0*ar, ar, ac, b + j0*bc, br, bc, c + i0*cr+j0*cc, cr, cc)
-    numba.set_num_threads(before)
 
 
 @njit

@@ -10,10 +10,9 @@ source's columns are contiguous, and element by element otherwise.
 
 from llvmlite import ir
 from numba import njit, types
-from numba.core.typing import Signature
 from numba.extending import intrinsic
 
-from kernels.simd import Vectors, advance, at, index
+from kernels.simd import POINTER, Vectors, advance, index
 from kernels.tiling import vector_unit
 
 
@@ -21,46 +20,69 @@ def _vectors(builder: ir.IRBuilder, element: types.Float) -> Vectors:
     return Vectors(builder, element, vector_unit().width // (element.bitwidth // 8))
 
 
+def _pointers(builder: ir.IRBuilder, addresses: list[ir.Value]) -> list[ir.Value]:
+    return [builder.inttoptr(address, POINTER) for address in addresses]
+
+
 @intrinsic
-def copy_element(typing_context, to, source):  # type: ignore[no-untyped-def]
+def copy_element(typing_context, element, to, source):  # type: ignore[no-untyped-def]
     """Copy one element."""
 
+    dtype = element.instance_type
+
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        simd = Vectors(builder, signature.args[0].dtype, 1)
-        simd.store(simd.load(arguments[1]), arguments[0])
+        to, source = _pointers(builder, arguments[1:])
+        simd = Vectors(builder, dtype, 1)
+        simd.store(simd.load(source), to)
         return context.get_dummy_value()
 
-    return types.void(to, to), generate
+    return types.void(element, types.intp, types.intp), generate
 
 
 @intrinsic
-def copy_vector(typing_context, to, source, count):  # type: ignore[no-untyped-def]
+def copy_vector(typing_context, element, to, source, count):  # type: ignore[no-untyped-def]
     """Copy `count` adjacent elements, at most a vector of them."""
 
+    dtype = element.instance_type
+
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        to, source, count = arguments
-        simd = _vectors(builder, signature.args[0].dtype)
+        to, source = _pointers(builder, arguments[1:3])
+        count = arguments[3]
+        simd = _vectors(builder, dtype)
         mask = simd.first_lanes(count) if vector_unit().masks else None
         simd.store(simd.load(source, mask), to, mask)
         return context.get_dummy_value()
 
-    return types.void(to, to, types.intp), generate
+    return types.void(element, *[types.intp] * 3), generate
 
 
 @intrinsic
-def transpose_square(typing_context, to, to_row, source, column, rows, columns):  # type: ignore[no-untyped-def]
+def transpose_square(typing_context, element, to, to_row, source, column, rows, columns):  # type: ignore[no-untyped-def]
     """Copy a block of at most lanes × lanes elements whose columns are contiguous.
 
     Rows and columns that the block lacks are read and written as its last ones, so that no
     other memory is touched; the last row itself is written last.
     """
-    signature = types.void(to, types.intp, to, *[types.intp] * 3)
-    return signature, _generate_transpose
+    dtype = element.instance_type
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        _emit_transpose(_vectors(builder, dtype), *arguments[1:])
+        return context.get_dummy_value()
+
+    return types.void(element, *[types.intp] * 6), generate
 
 
-def _generate_transpose(context, builder, signature: Signature, arguments):  # type: ignore[no-untyped-def]
-    to, to_row, source, column, rows, columns = arguments
-    simd = _vectors(builder, signature.args[0].dtype)
+def _emit_transpose(
+    simd: Vectors,
+    to: ir.Value,
+    to_row: ir.Value,
+    source: ir.Value,
+    column: ir.Value,
+    rows: ir.Value,
+    columns: ir.Value,
+) -> None:
+    builder = simd.builder
+    to, source = _pointers(builder, [to, source])
     masks = vector_unit().masks
 
     def line(pointer: ir.Value, stride: ir.Value, number: int, count: ir.Value) -> ir.Value:
@@ -81,7 +103,6 @@ def _generate_transpose(context, builder, signature: Signature, arguments):  # t
         distance //= 2
     for i in reversed(range(simd.lanes)):
         simd.store(vectors[i], line(to, to_row, i, rows), column_mask)
-    return context.get_dummy_value()
 
 
 def _exchange(simd: Vectors, vectors: list[ir.Value], distance: int) -> list[ir.Value]:
@@ -99,59 +120,32 @@ def _exchange(simd: Vectors, vectors: list[ir.Value], distance: int) -> list[ir.
 
 
 @njit
-def copy_block(to, to_row, source, row, column, rows, columns, itemsize):  # type: ignore[no-untyped-def]
-    """Copy rows × columns elements from `source`, strides `row` and `column`, to `to`.
-
-    The rows of `to` are contiguous and `to_row` bytes apart.
-    """
+def copy(element, itemsize, to, to_row, to_column, source, row, column, rows, columns):  # type: ignore[no-untyped-def]
+    """Copy rows × columns elements from one place and pair of strides to another."""
+    if to_column != itemsize and to_row == itemsize:  # then its columns are the rows of a transpose
+        to_row, to_column, row, column, rows, columns = to_column, to_row, column, row, columns, rows
     lanes = VECTOR_BYTES // itemsize
-    if column == itemsize:
-        for i in range(rows):
-            for j in range(0, columns, lanes):
-                count = min(lanes, columns - j)
-                if MASKS or count == lanes:
-                    copy_vector(
-                        at(to, i * to_row + j * itemsize),
-                        at(source, i * row + j * itemsize),
-                        count,
-                    )
-                else:
-                    for jj in range(j, columns):
-                        copy_element(
-                            at(to, i * to_row + jj * itemsize),
-                            at(source, i * row + jj * itemsize),
-                        )
-        return
-    for j in range(0, columns, lanes):
-        width = min(lanes, columns - j)
-        for i in range(0, rows, lanes):
-            height = min(lanes, rows - i)
-            target = at(to, i * to_row + j * itemsize)
-            origin = at(source, i * row + j * column)
-            if row == itemsize and (MASKS or (width == lanes and height == lanes)):
-                transpose_square(target, to_row, origin, column, height, width)
+    contiguous = to_column == itemsize
+    height = 1 if column == itemsize else lanes
+    for i in range(0, rows, height):
+        high = min(height, rows - i)
+        for j in range(0, columns, lanes):
+            wide = min(lanes, columns - j)
+            target = to + i * to_row + j * to_column
+            origin = source + i * row + j * column
+            whole = MASKS or (wide == lanes and high == height)
+            if contiguous and whole and column == itemsize:
+                copy_vector(element, target, origin, wide)
+            elif contiguous and whole and row == itemsize:
+                transpose_square(element, target, to_row, origin, column, high, wide)
             else:
-                for ii in range(height):
-                    for jj in range(width):
+                for ii in range(high):
+                    for jj in range(wide):
                         copy_element(
-                            at(target, ii * to_row + jj * itemsize),
-                            at(origin, ii * row + jj * column),
+                            element,
+                            target + ii * to_row + jj * to_column,
+                            origin + ii * row + jj * column,
                         )
-
-
-@njit
-def copy(to, to_row, to_column, source, row, column, rows, columns, itemsize):  # type: ignore[no-untyped-def]
-    """Copy rows × columns elements between any strides."""
-    if to_column == itemsize:
-        copy_block(to, to_row, source, row, column, rows, columns, itemsize)
-    elif to_row == itemsize:
-        copy_block(to, to_column, source, column, row, columns, rows, itemsize)
-    else:
-        for i in range(rows):
-            for j in range(columns):
-                copy_element(
-                    at(to, i * to_row + j * to_column), at(source, i * row + j * column)
-                )
 
 
 MASKS = vector_unit().masks

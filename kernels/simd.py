@@ -1,11 +1,10 @@
-"""Vector instructions for the kernel's code generators, and typed pointers into the operands.
+"""Vector instructions, for the generators of the kernel's code.
 
 Numba's own vectoriser may or may not find the vectors in a loop. Here they are written down:
-`Vectors` emits LLVM's vector instructions of one width, and knows what differs between the
-instruction sets. Everything else in this file is one small intrinsic each.
+`Vectors` emits LLVM's vector instructions of one width.
 
-An address is a pointer to an element; all offsets and strides are in bytes, since a stride of
-a NumPy array may be any number of them. For the same reason no alignment is assumed.
+In all compiled code an address is an integer, and offsets and strides are in bytes, since a
+stride of a NumPy array may be any number of them. For the same reason no alignment is assumed.
 """
 
 from llvmlite import ir
@@ -148,32 +147,11 @@ def prefetch_line(builder: ir.IRBuilder, pointer: ir.Value, write: bool) -> None
 
 
 @intrinsic
-def at(typing_context, pointer, offset):  # type: ignore[no-untyped-def]
-    """Return the pointer `offset` bytes on."""
+def prefetch_for_writing(typing_context, address):  # type: ignore[no-untyped-def]
+    """Ask for the cache line at `address`, which may be any."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        pointer, offset = arguments
-        return builder.bitcast(advance(builder, pointer, offset), pointer.type)
-
-    return pointer(pointer, types.intp), generate
-
-
-@intrinsic
-def prefetch_for_writing(typing_context, pointer):  # type: ignore[no-untyped-def]
-    """Ask for the cache line at `pointer`, which may be any address."""
-
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        prefetch_line(builder, arguments[0], write=True)
+        prefetch_line(builder, builder.inttoptr(arguments[0], POINTER), write=True)
         return context.get_dummy_value()
 
-    return types.void(pointer), generate
-
-
-@intrinsic
-def pointer_from(typing_context, address, like):  # type: ignore[no-untyped-def]
-    """Return the integer `address` as a pointer to elements of `what `like` points to."""
-
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        return builder.inttoptr(arguments[0], arguments[1].type)
-
-    return like(types.uintp, like), generate
+    return types.void(types.intp), generate
