@@ -33,12 +33,12 @@ PREFETCH_FROM = 48  # steps of k: a shorter loop ends before the memory could an
 
 
 @njit(inline="always")
-def _vectors_of_tile(columns, rows, lanes):  # type: ignore[no-untyped-def]
+def _vectors_of_tile(columns, rows, lanes, in_place):  # type: ignore[no-untyped-def]
     """Return how many vectors the next tile takes; 0 stands for a single column."""
     vectors = columns // lanes + (MASKS and columns % lanes != 0)
-    if rows == 1 and vectors >= 8:
+    if in_place and rows == 1 and vectors >= 8:
         return 8
-    if rows <= 2 and vectors >= 4:
+    if in_place and rows <= 2 and vectors >= 4:
         return 4
     return min(2, vectors)
 
@@ -108,6 +108,7 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
         _ = fingerprint
         transposes = b_column != itemsize
         packs = not transposes and m >= 2 * mr and b_row > panel_row
+        in_place = out_column == itemsize and not (packs or transposes)
         packs_a = n >= FEW_COLUMNS and m > 4 and k > 32 and (
             a_row % HOSTILE == 0 or (a_row == itemsize and a_column % HOSTILE == 0)
         )
@@ -142,7 +143,7 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
                     j = jc
                     panel = b_packed
                     while j < j_end:
-                        vectors = _vectors_of_tile(j_end - j, 3 if packs or transposes else m, lanes)
+                        vectors = _vectors_of_tile(j_end - j, m, lanes, in_place)
                         width = min(max(1, vectors * lanes), j_end - j)
                         tail = width - (vectors - 1) * lanes
                         b_panel, b_panel_row = b + p * b_row + j * b_column, b_row
