@@ -1,11 +1,15 @@
 """FastNN: a neural network small enough to read, on a matrix product that can be swapped."""
 
-from fastnn.callbacks import Checkpoint, CSVLog, EarlyStopping, StopOnNaN
-from fastnn.layers import Dense, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
-from fastnn.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
-from fastnn.network import Sequential
-from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
-from fastnn.training import Epoch, Evaluation, History, StopTraining, Training, evaluate, fit
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastnn.callbacks import Checkpoint, CSVLog, EarlyStopping, StopOnNaN
+    from fastnn.layers import Dense, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+    from fastnn.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
+    from fastnn.network import Sequential
+    from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+    from fastnn.training import Epoch, Evaluation, History, StopTraining, Training, evaluate, fit
 
 __version__ = "0.1.0"
 
@@ -40,3 +44,20 @@ __all__ = [
     "evaluate",
     "fit",
 ]
+
+_MODULES = ("callbacks", "layers", "losses", "network", "optimizers", "training")
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for: the command line's help need not wait for Numba."""
+    if name in __all__:
+        for module in _MODULES:
+            names = vars(import_module(f"fastnn.{module}"))
+            if name in names:
+                globals()[name] = names[name]
+                return names[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,10 +1,11 @@
 """Callbacks: what `fastnn.fit` calls after each epoch, with the `Training` as it stands."""
 
-import csv
 import math
 from pathlib import Path
 
-from fastnn.checkpoint import save_training
+import numpy as np
+
+from fastnn.checkpoint import save_training, write_atomically
 from fastnn.training import StopTraining, Training
 
 
@@ -59,15 +60,21 @@ class EarlyStopping:
 
 
 class StopOnNaN:
-    """Stop when the loss is no finite number any more, and say since which step."""
+    """Stop when the loss or a weight is no finite number any more, and say since which step."""
 
     def __call__(self, training: Training) -> None:
-        """Look at the newest epoch's loss."""
+        """Look at the newest epoch's loss, and at the weights it left."""
         record = training.history[-1]
         if not math.isfinite(record.loss):
             raise StopTraining(
                 f"the loss became {record.loss} in epoch {record.epoch}, "
                 f"at step {training.finite_steps + 1} of {training.steps_per_epoch}"
+            )
+        if not np.isfinite(training.net.parameters.flat).all():
+            steps = training.steps_per_epoch
+            raise StopTraining(
+                f"a weight became NaN or infinite in epoch {record.epoch}, "
+                f"at step {steps} of {steps}"  # at an earlier one, the loss would have shown it
             )
 
 
@@ -107,18 +114,9 @@ class CSVLog:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._started = False
 
     def __call__(self, training: Training) -> None:
-        """Append the newest epoch."""
-        rows = training.history.as_dicts()
-        if not self._started:
-            mode = "x" if len(rows) == 1 else "w"
-            with self.path.open(mode, newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, rows[0])
-                writer.writeheader()
-                writer.writerows(rows)
-            self._started = True
-            return
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, rows[-1]).writerow(rows[-1])
+        """Replace the file by one that has the newest epoch too."""
+        if len(training.history) == 1 and self.path.exists():
+            raise FileExistsError(f"{self.path} exists already and is not overwritten")
+        write_atomically(self.path, training.history.to_csv().encode())

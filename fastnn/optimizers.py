@@ -80,7 +80,7 @@ class Optimizer:
 
     def restore(self, steps: int, state: Mapping[str, Array]) -> None:
         """Go on from the `steps` and the `state` of an earlier training."""
-        if set(state) != set(self.slots):
+        if set(state) != set(self.slots) and (steps or state):  # none before the first step
             raise ValueError(
                 f"the state holds {sorted(state)}; {type(self).__name__} keeps {sorted(self.slots)}"
             )

@@ -1,9 +1,11 @@
 """`fit` and `evaluate`: epochs of steps over a data set, and what they are worth."""
 
+import csv
+import io
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
@@ -70,8 +72,16 @@ class History(Sequence[Epoch]):
         return len(self.records)
 
     def as_dicts(self) -> list[dict[str, Any]]:
-        """Return the records as dictionaries, for JSON and CSV."""
+        """Return the records as dictionaries, for JSON."""
         return [asdict(record) for record in self.records]
+
+    def to_csv(self) -> str:
+        """Return a header and one line an epoch; what is None is left empty."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.as_dicts())
+        return text.getvalue()
 
 
 class StopTraining(Exception):  # noqa: N818 - an instruction, not an error

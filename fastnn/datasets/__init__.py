@@ -17,14 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.datasets import digits, generated, mnist
-from fastnn.datasets.arrays import load_npz
+from fastnn.datasets.arrays import load_npz, load_npz_features
 from fastnn.datasets.dataset import Dataset
 from fastnn.datasets.downloads import fetch
 from fastnn.datasets.errors import DataError
-from fastnn.datasets.tabular import load_csv
-from fastnn.datasets.validation import FLOATS
+from fastnn.datasets.tabular import load_csv, load_csv_features
+from fastnn.datasets.validation import FLOATS, Inputs
 
-__all__ = ["DataError", "Dataset", "fetch", "load", "names", "summary"]
+__all__ = ["DataError", "Dataset", "fetch", "load", "load_features", "names", "summary"]
 
 _Loader: TypeAlias = Callable[[np.dtype, np.random.Generator, Path | None], Dataset]
 _Reader: TypeAlias = Callable[[Path, np.dtype, np.random.Generator], Dataset]
@@ -116,6 +116,41 @@ def load(
         f"unknown data {name!r}; allowed are {', '.join(_NAMED)}, "
         f"and files ending in {' or '.join(_FILES)}"
     )
+
+
+def load_features(
+    source: str | PathLike[str], n_features: int, *, dtype: npt.DTypeLike = "float32"
+) -> Inputs:
+    """Read samples to make predictions for, from a file that need not have targets.
+
+    Parameters
+    ----------
+    source : path
+        A ``.csv`` file, where a target may follow the features in each row, or an ``.npz`` file
+        with ``x``; of a data set in such a file, ``x_test`` is taken.
+    n_features : int
+        How many features there are to be.
+    dtype : float32 or float64
+
+    Returns
+    -------
+    ndarray of shape (n, n_features)
+
+    Raises
+    ------
+    DataError
+        The file is missing, damaged, or has another number of features.
+
+    """
+    path, dtype = Path(source), _float_dtype(dtype)
+    if path.suffix.lower() == ".csv":
+        return load_csv_features(path, n_features, dtype)
+    if path.suffix.lower() != ".npz":
+        raise DataError(f"{path}: a file ending in {' or '.join(_FILES)} is needed")
+    x = load_npz_features(path, dtype)
+    if x.shape[1] != n_features:
+        raise DataError(f"{path}: {x.shape[1]} features a sample; {n_features} are needed")
+    return x
 
 
 def _float_dtype(dtype: npt.DTypeLike) -> np.dtype:

@@ -13,6 +13,7 @@ Pickled objects are never loaded: unpickling runs whatever code the file's autho
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,14 @@ def load_npz(path: Path, dtype: npt.DTypeLike, rng: np.random.Generator) -> Data
     return Dataset(str(path), x, y_train, x_test, y_test, classes, f"the file {path}")
 
 
-def _read_arrays(path: Path) -> dict[str, Array]:
+def load_npz_features(path: Path, dtype: npt.DTypeLike) -> Inputs:
+    """Read ``x``, or ``x_test``, as the module describes; targets are left alone."""
+    arrays = _read_arrays(path, [{"x"}, *LAYOUTS])
+    name = next(name for name in ("x", "x_test", "x_train") if name in arrays)
+    return _inputs(f"{path}: {name}", arrays[name], dtype)
+
+
+def _read_arrays(path: Path, layouts: Sequence[set[str]] = LAYOUTS) -> dict[str, Array]:
     with reading(path):
         if not zipfile.is_zipfile(path):
             with path.open("rb") as file:
@@ -62,8 +70,8 @@ def _read_arrays(path: Path) -> dict[str, Array]:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 names = set(archive.files)
-                if names not in LAYOUTS:
-                    allowed = "; or ".join(", ".join(sorted(layout)) for layout in LAYOUTS)
+                if names not in layouts:
+                    allowed = "; or ".join(", ".join(sorted(layout)) for layout in layouts)
                     found = ", ".join(sorted(names)) or "nothing"
                     raise DataError(f"{path}: holds {found}; allowed are {allowed}")
                 return {name: _read_array(path, archive, name) for name in names}

@@ -25,7 +25,7 @@ from fastnn.datasets.dataset import Dataset
 from fastnn.datasets.errors import HTML, DataError, looks_like_html, reading
 from fastnn.datasets.splits import random_fifth
 from fastnn.datasets.targets import encode
-from fastnn.datasets.validation import check_inputs
+from fastnn.datasets.validation import Inputs, check_inputs
 
 _Row: TypeAlias = tuple[str, list[str]]  # its file and line, its cells
 
@@ -52,6 +52,25 @@ def load_csv(path: Path, dtype: npt.DTypeLike, rng: np.random.Generator) -> Data
     return Dataset.split(str(path), x, y, random_fifth(y, rng), classes=classes, source=source)
 
 
+def load_csv_features(path: Path, n_features: int, dtype: npt.DTypeLike) -> Inputs:
+    """Read rows of `n_features` numbers; a target in a last column may follow and is left out."""
+    features = []
+    for row, (place, cells) in enumerate(_rows(path, _text(path), least=1)):
+        if len(cells) not in (n_features, n_features + 1):
+            raise DataError(
+                f"{place}: {len(cells)} cells; {n_features} features are needed, "
+                "after which a target may stand"
+            )
+        if row or any(map(_is_number, cells[:n_features])):
+            with np.errstate(over="ignore"):  # as above
+                features.append(_numbers(place, cells[:n_features]).astype(dtype))
+    if not features:
+        raise DataError(f"{path}: no rows; at least one is needed")
+    x = np.stack(features)
+    check_inputs(f"{path}: features", x)
+    return x
+
+
 def _text(path: Path) -> str:
     with reading(path):
         content = path.read_bytes()
@@ -63,7 +82,7 @@ def _text(path: Path) -> str:
         raise DataError(f"{path}: not text in UTF-8 (byte {error.start})") from error
 
 
-def _rows(path: Path, text: str) -> Iterator[_Row]:
+def _rows(path: Path, text: str, least: int = 2) -> Iterator[_Row]:
     """Yield the rows that are not blank, all of one length."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     columns = 0
@@ -71,7 +90,7 @@ def _rows(path: Path, text: str) -> Iterator[_Row]:
         for cells in filter(None, reader):
             place = f"{path}, line {reader.line_num}"
             columns = columns or len(cells)
-            if columns < 2:
+            if columns < least:
                 raise DataError(
                     f"{place}: one column; at least two are needed, a feature and the target, "
                     "separated by commas"

@@ -1,0 +1,58 @@
+"""What the command line prints with: results on stdout, everything else on stderr."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastnn.reports import to_json
+
+
+def show_json(report: Mapping[str, Any]) -> None:
+    """Print one JSON object on stdout."""
+    print(to_json(report))
+
+
+def show(*lines: str) -> None:
+    """Print lines on stdout."""
+    for line in lines:
+        print(line)
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout; columns but the first that hold numbers are aligned right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, title in enumerate(columns):
+        cells = [row[number] for row in rows]
+        right = number > 0 and all(cell[:1].isdigit() or cell in _NOTHING for cell in cells)
+        table.add_column(
+            title, justify="right" if right else "left", no_wrap=right, overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))  # as it is: a summary may hold what looks like markup
+    Console(highlight=False).print(table)
+
+
+_NOTHING = ("", "–")
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """Return a number to some digits after the point, a dash for None."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds to three digits, in the unit that suits them."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}" if seconds < 1000 * scale else f"{seconds:.0f} s"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def fail(message: str) -> None:
+    """Print an error in one line on stderr."""
+    print(f"fastnn: error: {' '.join(message.split())}", file=sys.stderr)
