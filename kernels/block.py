@@ -22,7 +22,7 @@ from numba import cfunc, njit, types
 
 from kernels.microkernel import multiply_tile
 from kernels.packing import copy
-from kernels.simd import LINE, prefetch_for_writing
+from kernels.simd import LINE, keep, prefetch_for_writing
 from kernels.tiling import tiling, vector_unit
 
 MASKS = vector_unit().masks
@@ -158,7 +158,8 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
                         )
                         j += width
                         if blocks > 1:
-                            panel = panel + panel_bytes
+                            panel += panel_bytes
+        keep(workspace)
 
     signature = types.void(*[types.intp] * 12)
     return cfunc(signature, cache=True)(block)

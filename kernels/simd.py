@@ -155,3 +155,13 @@ def prefetch_for_writing(typing_context, address):  # type: ignore[no-untyped-de
         return context.get_dummy_value()
 
     return types.void(types.intp), generate
+
+
+@intrinsic
+def keep(typing_context, array):  # type: ignore[no-untyped-def]
+    """Use an array whose memory is in use by address: Numba frees it after its last mention."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return context.get_dummy_value()
+
+    return types.void(array), generate
