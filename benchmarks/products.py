@@ -56,8 +56,12 @@ def network_products() -> list[Product]:
 def operands(product: Product, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return a, b and an out full of NaN."""
     rng = np.random.default_rng(0)
-    a = rng.standard_normal((product.k, product.m) if "a" in product.transposed else (product.m, product.k))
-    b = rng.standard_normal((product.n, product.k) if "b" in product.transposed else (product.k, product.n))
+    a = rng.standard_normal(
+        (product.k, product.m) if "a" in product.transposed else (product.m, product.k)
+    )
+    b = rng.standard_normal(
+        (product.n, product.k) if "b" in product.transposed else (product.k, product.n)
+    )
     a, b = a.astype(dtype), b.astype(dtype)
     out = np.full((product.m, product.n), np.nan, dtype)
     return a.T if "a" in product.transposed else a, b.T if "b" in product.transposed else b, out
@@ -104,6 +108,4 @@ def measure(product: Product, dtype: str, budget: float) -> Comparison:
     a, b, out = operands(product, dtype)
     contract.check_product(kernel, a, b, out)
     other = np.empty_like(out)
-    return compare(
-        lambda: kernel.compute(a, b, out), lambda: np.matmul(a, b, out=other), budget
-    )
+    return compare(lambda: kernel.compute(a, b, out), lambda: np.matmul(a, b, out=other), budget)

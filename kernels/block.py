@@ -45,8 +45,27 @@ def _vectors_of_tile(columns, rows, lanes, in_place):  # type: ignore[no-untyped
 
 @njit(inline="always")
 def _multiply_panel(  # type: ignore[no-untyped-def]
-    element, itemsize, m, width, kc, a, a_row, a_column, b, b_row, out, out_row, out_column,
-    mr, vectors, tail, first, packs, panel, panel_row, scratch
+    element,
+    itemsize,
+    m,
+    width,
+    kc,
+    a,
+    a_row,
+    a_column,
+    b,
+    b_row,
+    out,
+    out_row,
+    out_column,
+    mr,
+    vectors,
+    tail,
+    first,
+    packs,
+    panel,
+    panel_row,
+    scratch,
 ):
     """Multiply m rows of `a` with a panel of `b`, `vectors` wide."""
     direct = out_column == itemsize
@@ -59,7 +78,18 @@ def _multiply_panel(  # type: ignore[no-untyped-def]
         to_row = out_row
         if not direct:
             if not first:
-                copy(element, itemsize, scratch, panel_row, itemsize, to, out_row, out_column, rows, width)
+                copy(
+                    element,
+                    itemsize,
+                    scratch,
+                    panel_row,
+                    itemsize,
+                    to,
+                    out_row,
+                    out_column,
+                    rows,
+                    width,
+                )
             to = scratch
             to_row = panel_row
         elif kc > PREFETCH_FROM:
@@ -67,11 +97,35 @@ def _multiply_panel(  # type: ignore[no-untyped-def]
                 for offset in range(0, width * itemsize + LINE, LINE):
                     prefetch_for_writing(to + i * out_row + offset)
         multiply_tile(
-            element, rows, vectors, int(t < 0), kc, a + done * a_row, a_row, a_column,
-            b, b_row, to, to_row, tail, first, panel,
+            element,
+            rows,
+            vectors,
+            int(t < 0),
+            kc,
+            a + done * a_row,
+            a_row,
+            a_column,
+            b,
+            b_row,
+            to,
+            to_row,
+            tail,
+            first,
+            panel,
         )
         if not direct:
-            copy(element, itemsize, out + done * out_row, out_row, out_column, scratch, panel_row, itemsize, rows, width)
+            copy(
+                element,
+                itemsize,
+                out + done * out_row,
+                out_row,
+                out_column,
+                scratch,
+                panel_row,
+                itemsize,
+                rows,
+                width,
+            )
         if t < 0:
             b = panel
             b_row = panel_row
@@ -99,8 +153,14 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
     itemsize, lanes, mr, nr, kc_max, mc_max, nc_max, panel_row = (
         np.intp(number)
         for number in (
-            dtype.itemsize, tiles.lanes, tiles.mr, tiles.vectors * tiles.lanes,
-            tiles.kc, tiles.mc, tiles.nc, tiles.vectors * tiles.lanes * dtype.itemsize,
+            dtype.itemsize,
+            tiles.lanes,
+            tiles.mr,
+            tiles.vectors * tiles.lanes,
+            tiles.kc,
+            tiles.mc,
+            tiles.nc,
+            tiles.vectors * tiles.lanes * dtype.itemsize,
         )
     )
 
@@ -109,8 +169,11 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
         transposes = b_column != itemsize
         packs = not transposes and m >= 2 * mr and b_row > panel_row
         in_place = out_column == itemsize and not (packs or transposes)
-        packs_a = n >= FEW_COLUMNS and m > 4 and k > 32 and (
-            a_row % HOSTILE == 0 or (a_row == itemsize and a_column % HOSTILE == 0)
+        packs_a = (
+            n >= FEW_COLUMNS
+            and m > 4
+            and k > 32
+            and (a_row % HOSTILE == 0 or (a_row == itemsize and a_column % HOSTILE == 0))
         )
         k_parts = (k + kc_max - 1) // kc_max
         kc_even = (k + k_parts - 1) // k_parts
@@ -129,16 +192,42 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
                 kc = min(kc_even, k - p)
                 for ic in range(0, m, mc_max):
                     mc = min(mc_max, m - ic)
-                    a_block, a_block_row, a_block_column = a + ic * a_row + p * a_column, a_row, a_column
+                    a_block, a_block_row, a_block_column = (
+                        a + ic * a_row + p * a_column,
+                        a_row,
+                        a_column,
+                    )
                     if packs_a:
                         if a_row == itemsize:
                             a_block_column = mc * itemsize + LINE
                             if jc == 0 or blocks > 1:
-                                copy(element, itemsize, a_packed, a_block_column, itemsize, a_block, a_column, a_row, kc, mc)
+                                copy(
+                                    element,
+                                    itemsize,
+                                    a_packed,
+                                    a_block_column,
+                                    itemsize,
+                                    a_block,
+                                    a_column,
+                                    a_row,
+                                    kc,
+                                    mc,
+                                )
                         else:
                             a_block_row, a_block_column = kc * itemsize + LINE, itemsize
                             if jc == 0 or blocks > 1:
-                                copy(element, itemsize, a_packed, a_block_row, itemsize, a_block, a_row, a_column, mc, kc)
+                                copy(
+                                    element,
+                                    itemsize,
+                                    a_packed,
+                                    a_block_row,
+                                    itemsize,
+                                    a_block,
+                                    a_row,
+                                    a_column,
+                                    mc,
+                                    kc,
+                                )
                         a_block = a_packed
                     j = jc
                     panel = b_packed
@@ -148,13 +237,42 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
                         tail = width - (vectors - 1) * lanes
                         b_panel, b_panel_row = b + p * b_row + j * b_column, b_row
                         if transposes and ic == 0:
-                            copy(element, itemsize, panel, panel_row, itemsize, b_panel, b_row, b_column, kc, width)
+                            copy(
+                                element,
+                                itemsize,
+                                panel,
+                                panel_row,
+                                itemsize,
+                                b_panel,
+                                b_row,
+                                b_column,
+                                kc,
+                                width,
+                            )
                         if transposes or (packs and ic > 0):
                             b_panel, b_panel_row = panel, panel_row
                         _multiply_panel(
-                            element, itemsize, mc, width, kc, a_block, a_block_row, a_block_column, b_panel, b_panel_row,
-                            out + ic * out_row + j * out_column, out_row, out_column,
-                            mr, vectors, tail, p == 0, int(packs and ic == 0), panel, panel_row, scratch,
+                            element,
+                            itemsize,
+                            mc,
+                            width,
+                            kc,
+                            a_block,
+                            a_block_row,
+                            a_block_column,
+                            b_panel,
+                            b_panel_row,
+                            out + ic * out_row + j * out_column,
+                            out_row,
+                            out_column,
+                            mr,
+                            vectors,
+                            tail,
+                            p == 0,
+                            int(packs and ic == 0),
+                            panel,
+                            panel_row,
+                            scratch,
                         )
                         j += width
                         if blocks > 1:

@@ -53,8 +53,21 @@ def tile_sizes() -> list[tuple[int, int]]:
 @intrinsic
 def multiply_tile(  # type: ignore[no-untyped-def]
     typing_context,
-    element, rows, vectors, packs,
-    kc, a, a_row, a_column, b, b_row, out, out_row, tail, first, panel,
+    element,
+    rows,
+    vectors,
+    packs,
+    kc,
+    a,
+    a_row,
+    a_column,
+    b,
+    b_row,
+    out,
+    out_row,
+    tail,
+    first,
+    panel,
 ):
     """Add the product of `kc` columns of `a` and as many rows of `b` to a tile of `out`.
 
@@ -144,13 +157,15 @@ def _emit_tile(
     builder.branch(loop)
 
     builder.position_at_end(loop)
-    left, a_now, b_now, panel_now = (phi(builder, origins, [start, start]) for start in (kc, a, b, panel))
+    left, a_now, b_now, panel_now = (
+        phi(builder, origins, [start, start]) for start in (kc, a, b, panel)
+    )
     sums = [[phi(builder, origins, [simd.zero, value]) for value in row] for row in so_far]
     b_row_vectors = simd.load_row(b_now, row_masks)
     if packs:
         simd.prefetch(advance(builder, b_now, builder.mul(b_row, index(8))), vectors)
         simd.store_row(b_row_vectors, panel_now, [None] * vectors)
-    panel_now.add_incoming(advance(builder, panel_now, index(2*64)), loop)
+    panel_now.add_incoming(advance(builder, panel_now, index(2 * 64)), loop)
     new_sums = []
     a_element = a_now
     for row in sums:

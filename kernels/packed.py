@@ -91,7 +91,20 @@ def _arrange(a, b, out):  # type: ignore[no-untyped-def]
     cost = _cost(m, n, k, b_column, out_column, itemsize)
     transposed = _cost(n, m, k, a_row, out_row, itemsize)
     if transposed < cost:
-        return transposed, (n, m, k, b_, b_column, b_row, a_, a_column, a_row, out_, out_column, out_row)
+        return transposed, (
+            n,
+            m,
+            k,
+            b_,
+            b_column,
+            b_row,
+            a_,
+            a_column,
+            a_row,
+            out_,
+            out_column,
+            out_row,
+        )
     return cost, (m, n, k, a_, a_row, a_column, b_, b_row, b_column, out_, out_row, out_column)
 
 

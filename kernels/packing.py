@@ -12,8 +12,11 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from kernels.simd import POINTER, Vectors, advance, index
+from kernels.simd import POINTER, Vectors, advance, index, prefetch_line
 from kernels.tiling import vector_unit
+
+
+AHEAD = 128  # bytes: a transpose prefetches its columns two cache lines ahead
 
 
 def _vectors(builder: ir.IRBuilder, element: types.Float) -> Vectors:
@@ -94,9 +97,10 @@ def _emit_transpose(
     row_mask, column_mask = (
         simd.first_lanes(count) if masks else None for count in (rows, columns)
     )
-    vectors = [
-        simd.load(line(source, column, j, columns), row_mask) for j in range(simd.lanes)
-    ]
+    lines = [line(source, column, j, columns) for j in range(simd.lanes)]
+    for pointer in lines:
+        prefetch_line(builder, advance(builder, pointer, index(AHEAD)), write=False)
+    vectors = [simd.load(pointer, row_mask) for pointer in lines]
     distance = simd.lanes // 2
     while distance:
         vectors = _exchange(simd, vectors, distance)
@@ -120,32 +124,42 @@ def _exchange(simd: Vectors, vectors: list[ir.Value], distance: int) -> list[ir.
 
 
 @njit
+def _copy_square(element, itemsize, to, to_row, to_column, source, row, column, rows, columns):  # type: ignore[no-untyped-def]
+    """Copy one row of at most a vector, or one square of at most lanes × lanes."""
+    lanes = VECTOR_BYTES // itemsize
+    if to_column == itemsize and column == itemsize and (MASKS or columns == lanes):
+        for i in range(rows):
+            copy_vector(element, to + i * to_row, source + i * row, columns)
+    elif to_column == row == itemsize and (MASKS or (rows == lanes and columns == lanes)):
+        transpose_square(element, to, to_row, source, column, rows, columns)
+    else:
+        for i in range(rows):
+            for j in range(columns):
+                copy_element(
+                    element, to + i * to_row + j * to_column, source + i * row + j * column
+                )
+
+
+@njit
 def copy(element, itemsize, to, to_row, to_column, source, row, column, rows, columns):  # type: ignore[no-untyped-def]
     """Copy rows × columns elements from one place and pair of strides to another."""
     if to_column != itemsize and to_row == itemsize:  # then its columns are the rows of a transpose
-        to_row, to_column, row, column, rows, columns = to_column, to_row, column, row, columns, rows
+        to_row, to_column, row, column, rows, columns = (
+            to_column, to_row, column, row, columns, rows,
+        )  # fmt: skip
     lanes = VECTOR_BYTES // itemsize
-    contiguous = to_column == itemsize
-    height = 1 if column == itemsize else lanes
-    for i in range(0, rows, height):
-        high = min(height, rows - i)
-        for j in range(0, columns, lanes):
-            wide = min(lanes, columns - j)
-            target = to + i * to_row + j * to_column
-            origin = source + i * row + j * column
-            whole = MASKS or (wide == lanes and high == height)
-            if contiguous and whole and column == itemsize:
-                copy_vector(element, target, origin, wide)
-            elif contiguous and whole and row == itemsize:
-                transpose_square(element, target, to_row, origin, column, high, wide)
-            else:
-                for ii in range(high):
-                    for jj in range(wide):
-                        copy_element(
-                            element,
-                            target + ii * to_row + jj * to_column,
-                            origin + ii * row + jj * column,
-                        )
+    # Along rows where they are contiguous; otherwise down a strip of columns, since more columns
+    # at a time may be more than the cache has places for at one stride.
+    height, strip = (1, columns) if column == itemsize else (lanes, lanes)
+    for j0 in range(0, columns, strip):
+        for i in range(0, rows, height):
+            for j in range(j0, min(j0 + strip, columns), lanes):
+                _copy_square(
+                    element, itemsize,
+                    to + i * to_row + j * to_column, to_row, to_column,
+                    source + i * row + j * column, row, column,
+                    min(height, rows - i), min(lanes, columns - j),
+                )  # fmt: skip
 
 
 MASKS = vector_unit().masks

@@ -120,7 +120,9 @@ class Vectors:
 
     def shuffle(self, x: ir.Value, y: ir.Value, lanes: list[int]) -> ir.Value:
         """Return the named lanes; those of `y` count on from those of `x`."""
-        return self.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(_INT32, len(lanes)), lanes))
+        return self.builder.shuffle_vector(
+            x, y, ir.Constant(ir.VectorType(_INT32, len(lanes)), lanes)
+        )
 
     def _vector(self, pointer: ir.Value, number: int) -> ir.Value:
         return advance(self.builder, pointer, index(number * self.lanes * self.itemsize))
