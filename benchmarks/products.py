@@ -11,7 +11,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, sleep
 
 import numpy as np
 import typer
@@ -24,6 +24,7 @@ from kernels import contract
 
 NETWORKS = ((784, 128, 10), (784, 512, 512, 10), (64, 32, 10), (54, 200, 7))
 BATCHES = (1, 16, 32, 64, 100, 256, 1024)
+PAUSE = 0.05  # seconds
 HANDICAPS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_DEBUG_CPU_TYPE")
 
 
@@ -75,6 +76,18 @@ def seconds(call: Callable[[], object], repeats: int) -> float:
     return (perf_counter() - start) / repeats
 
 
+def turn(call: Callable[[], object], repeats: int) -> float:
+    """Return what a call takes once the other kernel's idle threads have gone to sleep.
+
+    Threads of OpenMP and of BLAS wait for work in a loop at first, and would take turns with
+    each other's on the same cores.
+    """
+    if kernels.get_num_threads() > 1:
+        sleep(PAUSE)
+        call()
+    return seconds(call, repeats)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Median seconds of two calls, and the quartiles of their ratio."""
@@ -90,8 +103,10 @@ def compare(ours: Callable[[], object], theirs: Callable[[], object], budget: fl
     """Time two calls, in turns, for about `budget` seconds."""
     once = max(1e-7, min(seconds(ours, 3), seconds(theirs, 3)))
     repeats = max(1, int(2e-4 / once))
+    if kernels.get_num_threads() > 1:
+        repeats *= 10
     rounds = max(5, min(101, int(budget / (2 * repeats * once))))
-    pairs = [(seconds(ours, repeats), seconds(theirs, repeats)) for _ in range(rounds)]
+    pairs = [(turn(ours, repeats), turn(theirs, repeats)) for _ in range(rounds)]
     ratios = sorted(other / own for own, other in pairs)
     return Comparison(
         statistics.median(own for own, _ in pairs),

@@ -191,6 +191,12 @@ def block_address(dtype: np.dtype[np.floating]) -> int:
     return address
 
 
+def cache_hits(dtype: np.dtype[np.floating]) -> int:
+    """Return whether the block came from Numba's cache on disk: 1 or 0."""
+    hits: int = _block(dtype).cache_hits
+    return hits
+
+
 def _entrance(function: Callable[..., Any], dtype: np.dtype[np.floating]) -> Any:
     """Compile one version that takes arrays of any layout, aligned, writeable or not.
 
