@@ -21,9 +21,9 @@ CHOICES = {
     "dtype": ("float32", "float64"),
 }
 
-# Rates that learn the data sets of the package in their tens of epochs; those of the classes in
-# `fastnn.optimizers` are meant for longer runs.
-LEARNING_RATES = {"sgd": 0.1, "rmsprop": 0.001, "adam": 0.002, "adamw": 0.002}
+# Rates that learn the data sets of the package in their tens of epochs; the one of `fastnn.SGD` is
+# meant for longer runs.
+LEARNING_RATES = {"sgd": 0.1, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
 WEIGHT_DECAYS = {"sgd": 0.0, "rmsprop": 0.0, "adam": 0.0, "adamw": 0.004}
 BATCH_SIZES = {"batch": None, "mini-batch": 32, "stochastic": None}  # None: it follows
 
@@ -96,7 +96,7 @@ class Experiment:
     initializer: str = "auto"
     kernel: str = "numba"
     threads: int | None = None
-    epochs: int = 40
+    epochs: int = 60
     batch_size: int | None = None
     gradient_descent: str = "mini-batch"
     optimizer: str = "adam"

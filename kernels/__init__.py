@@ -11,7 +11,7 @@ entry point in the group ``fastnn.kernels`` that names a `Kernel`.
 
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
-from kernels import blas, blocked, loops, naive, rows
+from kernels import blas, blocked, loops, naive, packed
 from kernels.interface import Kernel
 from kernels.threads import get_num_threads, set_num_threads
 
@@ -45,8 +45,8 @@ LADDER = (
     ),
     Kernel(
         "numba",
-        "contiguous inner loop in vector instructions, rows shared by threads",
-        rows.compute,
+        "a tile in vector registers, operands packed where it pays, parts for threads",
+        packed.compute,
         threaded=True,
     ),
     Kernel(

@@ -71,7 +71,7 @@ def test_tiles_do_not_change_a_bit(one, other, dtype):
     assert kernels.get(one)(a, b).tobytes() == kernels.get(other)(a, b).tobytes()
 
 
-@pytest.mark.parametrize("name", ["numba-naive", "numba-blocked", "numba"])
+@pytest.mark.parametrize("name", ["numba-naive", "numba-blocked"])
 def test_loops_without_compiler(name, run_python):
     run_python(
         f"""

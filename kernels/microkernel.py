@@ -1,0 +1,189 @@
+"""The micro-kernel: a tile of `out` in vector registers, and the k-loop that passes over it.
+
+One step of the loop loads one row of a panel of `b` (nr elements: a few vectors) and, for each
+of the mr rows of the tile, one element of `a`, which it multiplies with that row of `b` and
+adds to the tile's row. mr · nr multiply-adds for mr + nr loads: this is what lets the
+processor work at the speed of its arithmetic, and why nothing but the tile is worth keeping
+in registers.
+
+- `a` may have any strides, since its elements are loaded singly. `b` and `out` need
+  contiguous rows.
+- The last vector of a row is masked, so that a tile may end in any column and nothing is
+  read or written beyond it. Full vectors take the same path, which costs nothing.
+- Each element of `out` is summed upwards in k, in one chain. A tile that continues a sum
+  (``first=False``) loads it from `out` and goes on: where k is cut does not show in the bits.
+
+Tiles of all sizes that occur are functions of their own in LLVM, all numbers known: the sizes
+cannot be variables, as registers have no addresses.
+"""
+
+from functools import cache
+from itertools import chain
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from kernels.simd import INDEX, POINTER, Vectors, advance, index, phi
+from kernels.tiling import tiling, vector_unit
+
+# kc, a, its strides, b, its row stride, out, its row stride, tail, first, panel
+_TILE_TYPE = ir.FunctionType(
+    ir.VoidType(),
+    [*[INDEX] * 9, ir.IntType(1), INDEX],
+)
+
+
+@cache
+def tile_sizes() -> list[tuple[int, int, int]]:
+    """Return (rows, vectors) of all tiles; no vectors stands for a single column.
+
+    One and two vectors with every number of rows up to mr, so that m can be cut into even
+    parts; more vectors for one row or two, which would have too few sums to keep the
+    arithmetic busy.
+    """
+    mr = tiling(4).mr
+    sizes = [(1, 8, 0), (1, 4, 0), (2, 4, 0), (mr, 2, 1), (mr, 1, 1)]
+    sizes += [(rows, vectors, 0) for vectors in (1, 2) for rows in range(1, mr + 1)]
+    if not vector_unit().masks:
+        sizes += [(rows, 0, 0) for rows in range(1, mr + 1)]
+    return sizes
+
+
+@intrinsic
+def multiply_tile(  # type: ignore[no-untyped-def]
+    typing_context,
+    element,
+    rows,
+    vectors,
+    packs,
+    kc,
+    a,
+    a_row,
+    a_column,
+    b,
+    b_row,
+    out,
+    out_row,
+    tail,
+    first,
+    panel,
+):
+    """Add the product of `kc` columns of `a` and as many rows of `b` to a tile of `out`.
+
+    Parameters
+    ----------
+    element : numba.float32 or numba.float64
+    rows, vectors, packs : int
+        The tile; one of `tile_sizes`.
+    kc : int
+        At least 1.
+    a, b, out : int
+        Address of the first element of each.
+    a_row, a_column, b_row, out_row : int
+        Strides in bytes.
+    tail : int
+        Lanes that count in the last vector, from 1 to all.
+    first : bool
+        Whether the sums start at zero; `out` is not read then.
+    panel : int
+        Address to which a tile that packs copies its part of `b`, in whole vectors.
+
+    """
+    dtype = element.instance_type
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        """Emit a jump to the function for this size of tile."""
+        size, rest = arguments[1:4], arguments[4:]
+        end = builder.append_basic_block("tile.end")
+        switch = builder.switch(_key(builder, *size), end)
+        for variant in tile_sizes():
+            function = _tile_function(builder.module, dtype, *variant)
+            case = builder.append_basic_block(function.name)
+            switch.add_case(index(_number(*variant)), case)
+            with builder.goto_block(case):
+                builder.call(function, rest)
+                builder.branch(end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    return types.void(element, *[types.intp] * 12, types.boolean, types.intp), generate
+
+
+def _number(rows: int, vectors: int, packs: int) -> int:
+    return rows * 32 + vectors * 2 + packs
+
+
+def _key(builder: ir.IRBuilder, rows: ir.Value, vectors: ir.Value, packs: ir.Value) -> ir.Value:
+    """Emit `_number`."""
+    number = builder.add(builder.mul(rows, index(16)), vectors)
+    return builder.add(builder.mul(number, index(2)), packs)
+
+
+def _tile_function(
+    module: ir.Module, element: types.Float, rows: int, vectors: int, packs: int
+) -> ir.Function:
+    """Emit the tile of `rows` × `vectors` as a function, once in a module."""
+    unit = vector_unit()
+    name = f"tile_{element.name}_{rows}x{vectors}{'_packing' if packs else ''}"
+    if name in module.globals:
+        return module.globals[name]
+    function = ir.Function(module, _TILE_TYPE, name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")  # each has the registers to itself
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    lanes = unit.width // (element.bitwidth // 8) if vectors else 1
+    simd = Vectors(builder, element, lanes, unit.fused)
+    _emit_tile(function, simd, rows, max(1, vectors), packs, unit.masks)
+    return function
+
+
+def _emit_tile(
+    function: ir.Function, simd: Vectors, rows: int, vectors: int, packs: int, masks: bool
+) -> None:
+    builder = simd.builder
+    kc, a, a_row, a_column, b, b_row, out, out_row, tail, first, panel = function.args
+    a, b, out, panel = (builder.inttoptr(address, POINTER) for address in (a, b, out, panel))
+    row_masks = [None] * (vectors - 1) + [simd.first_lanes(tail) if masks else None]
+    resume, loop, done = (function.append_basic_block(name) for name in ("resume", "k", "done"))
+    origins = [builder.block, resume]
+    builder.cbranch(first, loop, resume)
+
+    builder.position_at_end(resume)
+    so_far = [
+        simd.load_row(advance(builder, out, builder.mul(out_row, index(row))), row_masks)
+        for row in range(rows)
+    ]
+    builder.branch(loop)
+
+    builder.position_at_end(loop)
+    left, a_now, b_now, panel_now = (
+        phi(builder, origins, [start, start]) for start in (kc, a, b, panel)
+    )
+    sums = [[phi(builder, origins, [simd.zero, value]) for value in row] for row in so_far]
+    b_row_vectors = simd.load_row(b_now, row_masks)
+    if packs:
+        simd.prefetch(advance(builder, b_now, builder.mul(b_row, index(8))), vectors)
+        simd.store_row(b_row_vectors, panel_now, [None] * vectors)
+    panel_now.add_incoming(advance(builder, panel_now, index(2 * 64)), loop)
+    new_sums = []
+    a_element = a_now
+    for row in sums:
+        x = simd.broadcast(a_element)
+        new_sums.append(
+            [simd.multiply_add(x, y, z) for y, z in zip(b_row_vectors, row, strict=True)]
+        )
+        a_element = advance(builder, a_element, a_row)
+    new_left = builder.sub(left, index(1))
+    left.add_incoming(new_left, loop)
+    a_now.add_incoming(advance(builder, a_now, a_column), loop)
+    b_now.add_incoming(advance(builder, b_now, b_row), loop)
+    for old, new in zip(chain(*sums), chain(*new_sums), strict=True):
+        old.add_incoming(new, loop)
+    builder.cbranch(builder.icmp_signed("!=", new_left, index(0)), loop, done)
+
+    builder.position_at_end(done)
+    for row in new_sums:
+        simd.store_row(row, out, row_masks)
+        out = advance(builder, out, out_row)
+    builder.ret_void()

@@ -1,0 +1,99 @@
+"""What the `numba` kernel promises beyond the contract: memory, bits, code, cache."""
+
+import ctypes
+import mmap
+import shutil
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kernels
+from kernels import contract
+from kernels.interface import DTYPES
+from kernels.packed import SOURCES
+from kernels.tiling import tiling
+
+ORDERS = ["C", "F"]
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    return kernels.get("numba")
+
+
+class Guarded:
+    """An array with a page without access before it and one behind; it touches one of them."""
+
+    def __init__(self, shape, dtype, order, last):
+        size = int(np.prod(shape)) * dtype.itemsize
+        pages = -(-size // mmap.PAGESIZE)
+        self._memory = mmap.mmap(-1, (pages + 2) * mmap.PAGESIZE)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        protect = ctypes.CDLL(None, use_errno=True).mprotect
+        for page in (0, pages + 1):
+            address = ctypes.c_void_p(start + page * mmap.PAGESIZE)
+            assert protect(address, ctypes.c_size_t(mmap.PAGESIZE), 0) == 0
+        offset = mmap.PAGESIZE + (pages * mmap.PAGESIZE - size if last else 0)
+        flat = np.frombuffer(self._memory, dtype, size // dtype.itemsize, offset)
+        self.array = flat.reshape(shape, order=order)
+
+
+def _edges(tile):
+    return sorted({1, 2, 3, tile - 1, tile, tile + 1, 2 * tile - 1, 2 * tile, 2 * tile + 1})
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["flush left", "flush right"])
+@pytest.mark.parametrize("orders", list(product(ORDERS, repeat=3)), ids="".join)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_no_access_outside_the_operands(kernel, dtype, orders, last):
+    tiles = tiling(dtype.itemsize)
+    rng = np.random.default_rng(0)
+    for m, n, k in product(_edges(tiles.mr), _edges(tiles.lanes * tiles.vectors), (1, 5, 50)):
+        shapes = [(m, k), (k, n), (m, n)]
+        a, b, out = (
+            Guarded(shape, dtype, order, last).array
+            for shape, order in zip(shapes, orders, strict=True)
+        )
+        a[...], b[...], out[...] = (
+            rng.standard_normal(a.shape),
+            rng.standard_normal(b.shape),
+            np.nan,
+        )
+        contract.check_product(kernel, a, b, out)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_where_k_is_cut_does_not_show(kernel, dtype):
+    k = 2 * tiling(dtype.itemsize).kc + 5
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((3, k)).astype(dtype), rng.standard_normal((k, 5)).astype(dtype)
+    expected = kernel(a, b)
+    for row, column in product(range(3), range(5)):  # one element at a time: other tiles, swapped
+        alone = kernel(a[row : row + 1], b[:, column : column + 1])
+        assert alone[0, 0] == expected[row, column]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_no_stale_code(run_python, tmp_path, source):
+    package = tmp_path / "kernels"
+    shutil.copytree(
+        Path(kernels.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    script = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import numpy as np, kernels
+from kernels import packed
+assert kernels.__file__.startswith({str(tmp_path)!r})
+x = np.ones((2, 2))
+kernels.get("numba")(x, x)
+print(packed.cache_hits(x.dtype))
+"""
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    assert run_python(script, **environment) == "0"
+    assert run_python(script, **environment) == "1"
+    file = package / f"{source}.py"
+    file.write_text(file.read_text() + "# changed\n")
+    assert run_python(script, **environment) == "0"
