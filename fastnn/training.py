@@ -199,16 +199,9 @@ def fit(
     try:
         while len(training.history) < epochs:
             result, seconds = loop.run()
-            validated = evaluator(*validation) if validation else Evaluation(math.nan, None)
-            training.history.records.append(
-                Epoch(
-                    len(training.history) + 1,
-                    *result,
-                    validated.loss if validation else None,
-                    validated.accuracy,
-                    seconds,
-                )
-            )
+            validated = evaluator(*validation) if validation else (None, None)
+            epoch = len(training.history) + 1
+            training.history.records.append(Epoch(epoch, *result, *validated, seconds))
             for callback in callbacks:
                 callback(training)
     except StopTraining as reason:
