@@ -199,9 +199,9 @@ def fit(
     try:
         while len(training.history) < epochs:
             result, seconds = loop.run()
-            validated = evaluator(*validation) if validation else (None, None)
+            val_loss, val_accuracy = evaluator(*validation) if validation else (None, None)
             epoch = len(training.history) + 1
-            training.history.records.append(Epoch(epoch, *result, *validated, seconds))
+            training.history.records.append(Epoch(epoch, *result, val_loss, val_accuracy, seconds))
             for callback in callbacks:
                 callback(training)
     except StopTraining as reason:
