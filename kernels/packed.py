@@ -26,6 +26,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
+from numba.core import cgutils
 from numba.core.typing import Signature
 from numba.extending import intrinsic
 
@@ -41,9 +42,9 @@ VECTOR = vector_unit().width
 
 # In multiply-adds of whole vectors, the unit of the two cost models below.
 COPY = 6  # to transpose or scatter one vector
-# What is worth a thread. Waking one takes as long as some thousands where a core is free for it;
-# on a busy machine it waits its turn for far longer than a small product takes.
-TASK = 2**17
+# What is worth a thread. A product alone in a loop gains from half of it on, but in a training
+# step one thread has written what the product reads, and the other first has to fetch it.
+TASK = 2**15
 
 
 @intrinsic
@@ -144,6 +145,26 @@ def _grid(m, n, tasks, itemsize):  # type: ignore[no-untyped-def]
     return grid
 
 
+@intrinsic
+def _use_threads(typing_context, n):  # type: ignore[no-untyped-def]
+    """Let launches of the current Python thread use `n` threads; return the number before.
+
+    It is `numba.set_num_threads` for code that is cached, and takes no lock.
+    """
+
+    def generate(context, builder, signature: Signature, values):  # type: ignore[no-untyped-def]
+        getter = ir.FunctionType(INDEX, [])
+        setter = ir.FunctionType(ir.VoidType(), [INDEX])
+        module = builder.module
+        get = cgutils.get_or_insert_function(module, getter, "get_num_threads")
+        set_ = cgutils.get_or_insert_function(module, setter, "set_num_threads")
+        before = builder.call(get, [])
+        builder.call(set_, values)
+        return before
+
+    return types.intp(types.intp), generate
+
+
 @njit(parallel=True)
 def _launch(block, product, m_parts, n_parts, itemsize):  # type: ignore[no-untyped-def]
     for task in prange(m_parts * n_parts):
@@ -169,7 +190,9 @@ def multiply(block, threads, a, b, out):  # type: ignore[no-untyped-def]
     tasks = min(threads, cost // TASK)
     m_parts, n_parts = _grid(product[0], product[1], tasks, a.itemsize) if tasks > 1 else (1, 1)
     if m_parts * n_parts > 1:
+        before: int = _use_threads(m_parts * n_parts)
         _launch(block, product, m_parts, n_parts, a.itemsize)
+        _use_threads(before)
     else:
         _call(block, product)
 
@@ -230,6 +253,7 @@ def _compile_alone(dtype: np.dtype[np.floating]) -> Any:
 def _compile_threaded(dtype: np.dtype[np.floating]) -> Any:
     """Compile what only large products need, as `prange` takes long to compile."""
     fingerprint = _fingerprint()
+    numba.get_num_threads()  # loads the library whose functions the code calls
 
     def multiply_threaded(block, threads, a, b, out):  # type: ignore[no-untyped-def]
         _ = fingerprint
@@ -248,5 +272,4 @@ def compute(a: Array, b: Array, out: Array) -> None:
     multiply_alone, block = _entrances[a.itemsize]
     threads = get_num_threads()
     if not multiply_alone(block, threads, a, b, out):
-        numba.set_num_threads(threads)  # Numba keeps a number for each Python thread
         _compile_threaded(a.dtype)(block, threads, a, b, out)
