@@ -18,8 +18,9 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba import cfunc, njit, types
+from numba import njit, types
 
+from kernels.compiling import c_function
 from kernels.microkernel import multiply_tile
 from kernels.packing import copy
 from kernels.simd import LINE, keep, prefetch_for_writing
@@ -132,7 +133,7 @@ def _multiply_panel(  # type: ignore[no-untyped-def]
         done += rows
 
 
-def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
+def compile_block(dtype: np.dtype[np.floating]) -> Any:
     """Compile the product of one thread for `dtype`, as a C function.
 
     ``block(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row, out_column)``
@@ -142,9 +143,6 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
     ----------
     dtype : numpy.dtype
         float32 or float64.
-    fingerprint : str
-        Changes with the sources, so that Numba's cache cannot serve what they were before:
-        it watches this file alone, but whatever a function closes over is part of the key.
 
     """
     tiles = tiling(dtype.itemsize)
@@ -165,7 +163,6 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
     )
 
     def block(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row, out_column):  # type: ignore[no-untyped-def]
-        _ = fingerprint
         transposes = b_column != itemsize
         packs = not transposes and m >= 2 * mr and b_row > panel_row
         in_place = out_column == itemsize and not (packs or transposes)
@@ -280,4 +277,4 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
         keep(workspace)
 
     signature = types.void(*[types.intp] * 12)
-    return cfunc(signature, cache=True)(block)
+    return c_function(signature, block)
