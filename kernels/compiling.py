@@ -11,11 +11,11 @@ works all the same, but is compiled in each process, and the logger ``kernels.co
 
 import ast
 import hashlib
-import inspect
 import logging
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from importlib.abc import InspectLoader
 from importlib.util import find_spec
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -75,7 +75,8 @@ def fingerprint(module: str) -> str:
 @cache
 def _source(module: str) -> tuple[str, list[str]]:
     """Return the source of a module, and the names of those it imports from its own package."""
-    source = inspect.getsource(import_module(module))
+    loader = cast(InspectLoader, import_module(module).__loader__)
+    source = loader.get_source(module) or ""
     package = module.partition(".")[0]
     names = []
     for node in ast.walk(ast.parse(source)):
@@ -93,7 +94,7 @@ def _is_module(name: str) -> bool:
         return False
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     """Numba's cache on disk, keyed by all sources, and content with a disk that is full."""
 
     def _index_key(self, signature: Numba, codegen: Numba) -> tuple[Numba, ...]:
@@ -102,14 +103,14 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
     def save_overload(self, signature: Numba, data: Numba) -> None:
         try:
-            super().save_overload(signature, data)  # type: ignore[no-untyped-call]
+            super().save_overload(signature, data)
         except OSError as error:
             _say_that_nothing_is_kept(str(error))
 
 
 def _cache_of(function: Callable[..., object]) -> Numba:
     try:
-        return _Cache(function)  # type: ignore[no-untyped-call]
+        return _Cache(function)
     except RuntimeError as error:
         if "no locator available" not in str(error):
             raise
