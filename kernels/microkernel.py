@@ -144,6 +144,7 @@ def _emit_tile(
     builder = simd.builder
     kc, a, a_row, a_column, b, b_row, out, out_row, tail, first, panel = function.args
     a, b, out, panel = (builder.inttoptr(address, POINTER) for address in (a, b, out, panel))
+    panel_row = tiling(simd.itemsize).vectors * simd.lanes * simd.itemsize
     row_masks = [None] * (vectors - 1) + [simd.first_lanes(tail) if masks else None]
     resume, loop, done = (function.append_basic_block(name) for name in ("resume", "k", "done"))
     origins = [builder.block, resume]
@@ -165,7 +166,7 @@ def _emit_tile(
     if packs:
         simd.prefetch(advance(builder, b_now, builder.mul(b_row, index(8))), vectors)
         simd.store_row(b_row_vectors, panel_now, [None] * vectors)
-    panel_now.add_incoming(advance(builder, panel_now, index(2 * 64)), loop)
+    panel_now.add_incoming(advance(builder, panel_now, index(panel_row)), loop)
     new_sums = []
     a_element = a_now
     for row in sums:
