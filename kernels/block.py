@@ -246,7 +246,7 @@ def compile_block(dtype: np.dtype[np.floating]) -> Any:
                                 kc,
                                 width,
                             )
-                        if transposes or (packs and ic > 0):
+                        if transposes or (packs and ic > 0 and vectors > 0):
                             b_panel, b_panel_row = panel, panel_row
                         _multiply_panel(
                             element,
@@ -266,7 +266,7 @@ def compile_block(dtype: np.dtype[np.floating]) -> Any:
                             vectors,
                             tail,
                             p == 0,
-                            int(packs and ic == 0),
+                            int(packs and ic == 0 and vectors > 0),  # single columns stay in place
                             panel,
                             panel_row,
                             scratch,

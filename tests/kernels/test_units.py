@@ -10,8 +10,9 @@ import pytest
 from kernels.tiling import vector_unit
 
 assert vector_unit().name == {name!r}
-arguments = ["-p", "no:cacheprovider", "-q", "-k", {tests!r}]
-sys.exit(pytest.main([*arguments, "tests/kernels/test_contract.py", "tests/kernels/test_packed.py"]))
+files = ["tests/kernels/test_contract.py", "tests/kernels/test_packed.py"]
+tests = "(numba and not numba-naive and not numba-blocked) or {part}"
+sys.exit(pytest.main(["-p", "no:cacheprovider", "-q", "-m", "", "-k", tests, *files]))
 """
 
 
@@ -20,9 +21,6 @@ sys.exit(pytest.main([*arguments, "tests/kernels/test_contract.py", "tests/kerne
 @pytest.mark.parametrize(
     ("environment", "name"), [(AVX2, "AVX2"), (SSE2, "128 bit")], ids=["AVX2", "SSE2"]
 )
-@pytest.mark.parametrize(
-    "tests",
-    ["numba and not numba-naive and not numba-blocked", "test_packed and orders0", "test_packed"],
-)
-def test_on_another_unit(run_python, environment, name, tests):
-    run_python(SCRIPT.format(name=name, tests=tests), **environment)
+@pytest.mark.parametrize("part", ["float32", "float64"])
+def test_on_another_unit(run_python, environment, name, part):
+    run_python(SCRIPT.format(name=name, part=part), **environment)
