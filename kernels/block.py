@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numba import cfunc, njit, types
+from numba import njit, types
 from numba.extending import overload
 
+from kernels.compiling import c_function
 from kernels.microkernel import multiply_tile
 from kernels.packing import STRIP, copy, pack
 from kernels.simd import LINE, keep
@@ -159,11 +160,12 @@ def _multiply_block(element, m, n, kc, a, b, out, first, fresh, panels, packed, 
                 element, size, panel.address, panel.row,
                 source.address, source.row, source.column, kc, width,
             )  # fmt: skip
-        if panels.transposes or (panels.packs and not fresh):
+        packs = panels.packs and vectors > 0  # single columns stay in place
+        if panels.transposes or (packs and not fresh):
             source = panel
         _multiply_panel(
             element, m, width, kc, a, source, _part(out, 0, j), first,
-            vectors, panels.packs and fresh, panel, scratch,
+            vectors, packs and fresh, panel, scratch,
         )  # fmt: skip
         j += width
         if panels.kept:
@@ -263,7 +265,7 @@ def _multiply(element, m, n, k, a, b, out):  # type: ignore[no-untyped-def]
     keep(workspace)
 
 
-def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
+def compile_block(dtype: np.dtype[np.floating]) -> Any:
     """Compile the product of one thread for `dtype`, as a C function.
 
     ``block(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row, out_column)``
@@ -273,15 +275,11 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
     ----------
     dtype : numpy.dtype
         float32 or float64.
-    fingerprint : str
-        Changes with the sources, so that Numba's cache cannot serve what they were before:
-        it watches this file alone, but whatever a function closes over is part of the key.
 
     """
     element = numba.from_dtype(dtype)
 
     def block(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row, out_column):  # type: ignore[no-untyped-def]
-        _ = fingerprint
         _multiply(
             element, m, n, k,
             Operand(a, a_row, a_column),
@@ -290,4 +288,4 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
         )  # fmt: skip
 
     signature = types.void(*[types.intp] * 12)
-    return cfunc(signature, cache=True)(block)
+    return c_function(signature, block)

@@ -18,8 +18,9 @@ from functools import cache
 
 import numba
 import numpy as np
-from numba import njit, types
+from numba import types
 
+from kernels.compiling import compiled_for
 from kernels.interface import Array, Compute
 
 # Three tiles of float64, one of each matrix, fill three quarters of a 32 KiB L1 cache.
@@ -64,8 +65,7 @@ def _compiled(loops: Compute, dtype: np.dtype[np.floating]) -> Compute:
     scalar = numba.from_dtype(dtype)
     operand = types.Array(scalar, 2, "A", readonly=True, aligned=False)
     out = types.Array(scalar, 2, "A", aligned=False)
-    compute: Compute = njit([types.void(operand, operand, out)], cache=True, nogil=True)(loops)
-    return compute
+    return compiled_for(types.void(operand, operand, out), loops)
 
 
 def compute_naive(a: Array, b: Array, out: Array) -> None:

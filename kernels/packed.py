@@ -16,10 +16,8 @@ Each element of `out` is one chain of fused multiply-adds, upwards in k, on one 
 bits depend on nothing but its row of `a` and its column of `b`.
 """
 
-import hashlib
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numba
@@ -30,20 +28,23 @@ from numba.core.typing import Signature
 from numba.extending import intrinsic
 
 from kernels.block import compile_block
+from kernels.compiling import compiled_for
 from kernels.interface import Array
 from kernels.simd import INDEX
 from kernels.threads import get_num_threads
 from kernels.tiling import vector_unit
 
-SOURCES = ("tiling", "simd", "microkernel", "packing", "block", "packed")
-
 VECTOR = vector_unit().width
 
 # In multiply-adds of whole vectors, the unit of the two cost models below.
 COPY = 6  # to transpose or scatter one vector
-# What is worth a thread. Waking one takes as long as some thousands where a core is free for it;
-# on a busy machine it waits its turn for far longer than a small product takes.
-TASK = 2**17
+# What is worth a thread. A product alone in a loop gains from half of it on, but in a training
+# step one thread has written what the product reads, and the other first has to fetch it.
+TASK = 2**15
+
+# Numba's number for the current Python thread, in code that is cached and without a lock.
+_get_numba_threads: Any = types.ExternalFunction("get_num_threads", types.intc())
+_set_numba_threads: Any = types.ExternalFunction("set_num_threads", types.void(types.intc))
 
 
 @intrinsic
@@ -169,22 +170,17 @@ def multiply(block, threads, a, b, out):  # type: ignore[no-untyped-def]
     tasks = min(threads, cost // TASK)
     m_parts, n_parts = _grid(product[0], product[1], tasks, a.itemsize) if tasks > 1 else (1, 1)
     if m_parts * n_parts > 1:
+        before = _get_numba_threads()
+        _set_numba_threads(m_parts * n_parts)
         _launch(block, product, m_parts, n_parts, a.itemsize)
+        _set_numba_threads(before)
     else:
         _call(block, product)
 
 
 @cache
-def _fingerprint() -> str:
-    """Return a hash of the sources of all that is compiled here."""
-    folder = Path(__file__).parent
-    sources = [(folder / f"{name}.py").read_bytes() for name in SOURCES]
-    return hashlib.sha256(b"".join(sources)).hexdigest()
-
-
-@cache
 def _block(dtype: np.dtype[np.floating]) -> Any:
-    return compile_block(dtype, _fingerprint())
+    return compile_block(dtype)
 
 
 def block_address(dtype: np.dtype[np.floating]) -> int:
@@ -207,16 +203,13 @@ def _entrance(function: Callable[..., Any], dtype: np.dtype[np.floating]) -> Any
     element = numba.from_dtype(dtype)
     operand = types.Array(element, 2, "A", readonly=True, aligned=False)
     out = types.Array(element, 2, "A", aligned=False)
-    return njit([(types.intp, types.intp, operand, operand, out)], cache=True, nogil=True)(function)
+    return compiled_for((types.intp, types.intp, operand, operand, out), function)
 
 
 @cache
 def _compile_alone(dtype: np.dtype[np.floating]) -> Any:
-    fingerprint = _fingerprint()
-
     def multiply_alone(block, threads, a, b, out):  # type: ignore[no-untyped-def]
         """Multiply, unless it is worth more than one thread; return whether it was not."""
-        _ = fingerprint
         cost, product = _arrange(a, b, out)
         if threads > 1 and cost >= 2 * TASK:
             return False
@@ -229,10 +222,9 @@ def _compile_alone(dtype: np.dtype[np.floating]) -> Any:
 @cache
 def _compile_threaded(dtype: np.dtype[np.floating]) -> Any:
     """Compile what only large products need, as `prange` takes long to compile."""
-    fingerprint = _fingerprint()
+    numba.get_num_threads()  # loads the library whose functions the code calls
 
     def multiply_threaded(block, threads, a, b, out):  # type: ignore[no-untyped-def]
-        _ = fingerprint
         multiply(block, threads, a, b, out)
 
     return _entrance(multiply_threaded, dtype)
@@ -248,5 +240,4 @@ def compute(a: Array, b: Array, out: Array) -> None:
     multiply_alone, block = _entrances[a.itemsize]
     threads = get_num_threads()
     if not multiply_alone(block, threads, a, b, out):
-        numba.set_num_threads(threads)  # Numba keeps a number for each Python thread
         _compile_threaded(a.dtype)(block, threads, a, b, out)
