@@ -1,0 +1,180 @@
+"""How things are timed here: in turns, in one process, and what counts is the median.
+
+A slow moment of the machine is to meet all that is compared alike, so they take turns, round
+after round; a ratio is formed within a round, and its median taken over the rounds.
+
+Threads need more care. Those that a library leaves behind do not sleep at once but wait for
+more work in a loop, OpenBLAS's for 2^26 cycles, and would take the cores from whatever has the
+next turn. Hence `PAUSE` before each turn, long enough for them to fall asleep, and one call
+untimed, which wakes the turn's own. So that the pauses do not add up, one turn covers many
+calls. A process for each library would gain nothing: threads wait in another process as long.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Watch: TypeAlias = Callable[[], float]  # does something; returns the seconds that count
+Seconds: TypeAlias = npt.NDArray[np.float64]
+
+PAUSE = 0.05  # seconds, twice what 2^26 cycles take
+SHORT = 0.02  # seconds; to wake threads is nothing beside a longer call
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A median and the quartiles below and above: the middle half of what was measured."""
+
+    low: float
+    median: float
+    high: float
+
+    @classmethod
+    def of(cls, values: npt.ArrayLike) -> "Spread":
+        """Return the quartiles of `values`, of which there is at least one."""
+        low, median, high = np.quantile(np.asarray(values, np.float64), (0.25, 0.5, 0.75))
+        return cls(float(low), float(median), float(high))
+
+
+class Stopwatch:
+    """Times a call, many in a row where one is too short for the clock.
+
+    Parameters
+    ----------
+    call : callable
+        Without arguments. It is called a few times at once, to see how long it takes.
+    seconds : float
+        About how long one reading is to last.
+
+    Attributes
+    ----------
+    repeats : int
+        Calls in a row.
+    cost : float
+        Seconds that a reading takes.
+
+    """
+
+    def __init__(self, call: Callable[[], object], seconds: float) -> None:
+        self._call = call
+        call()  # may compile, and touches the memory
+        once = self._read(1)
+        self._wakes = once < SHORT
+        if self._wakes:
+            once = min(once, self._read(1), self._read(1))
+        self.repeats = max(1, int(seconds / max(once, 1e-9)))
+        self.cost = once * (self.repeats + self._wakes)
+
+    def __call__(self) -> float:
+        """Return the seconds of a call, a mean over those in a row."""
+        if self._wakes:
+            self._call()
+        return self._read(self.repeats)
+
+    def _read(self, repeats: int) -> float:
+        call = self._call
+        began = time.perf_counter()
+        for _ in range(repeats):
+            call()
+        return (time.perf_counter() - began) / repeats
+
+
+def rounds_within(seconds: float, one: float, *, least: int, most: int = 101) -> int:
+    """Return how many rounds of `one` second each fit into `seconds`, within limits."""
+    return min(max(int(seconds / max(one, 1e-9)), least), most)
+
+
+def alternate(
+    parties: Sequence[Sequence[Watch]],
+    rounds: int,
+    *,
+    pause: float = 0.0,
+    begins: Callable[[int], object] = lambda party: None,
+) -> list[Seconds]:
+    """Read the watches of all parties, in turns.
+
+    Parameters
+    ----------
+    parties : sequence of sequences of callables
+        What is compared. In its turn a party's watches are read one after the other.
+    rounds : int
+        How often each party has its turn.
+    pause : float
+        Seconds before a turn; `PAUSE` where there are threads.
+    begins : callable, optional
+        Is told the number of the party before each of its turns.
+
+    Returns
+    -------
+    list of ndarray of shape (rounds, watches)
+        For each party what its watches said, in seconds.
+
+    """
+    seconds = [np.empty((rounds, len(watches))) for watches in parties]
+    for turn in range(rounds):
+        for party, watches in enumerate(parties):
+            begins(party)
+            if pause:
+                time.sleep(pause)
+            seconds[party][turn] = [watch() for watch in watches]
+    return seconds
+
+
+@dataclass(frozen=True)
+class Case:
+    """Calls to compare with each other, and what to call them together.
+
+    Attributes
+    ----------
+    name : str
+    calls : sequence of callables
+        Without arguments; the first is what is measured, the others what it is measured by.
+
+    """
+
+    name: str
+    calls: Sequence[Callable[[], object]]
+
+
+def measure(
+    cases: Sequence[Case], seconds: float, *, threads: int, least: int = 7
+) -> list[Seconds]:
+    """Time the calls of some cases against each other.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        All of one number of calls.
+    seconds : float
+        About how long to take for a case.
+    threads : int
+        That calls may use. On one, calls take turns; on more, whole turns have all cases.
+    least : int
+        How many rounds there are even if they take longer.
+
+    Returns
+    -------
+    list of ndarray of shape (rounds, calls)
+        For each case the seconds of its calls.
+
+    """
+    if threads == 1:
+        return [_measure([case], seconds, 2e-4, 0.0, least)[0] for case in cases]
+    return _measure(cases, seconds * len(cases), 2e-3, PAUSE, least)
+
+
+def _measure(
+    cases: Sequence[Case], seconds: float, reading: float, pause: float, least: int
+) -> list[Seconds]:
+    parties = [
+        [Stopwatch(call, reading) for call in calls]
+        for calls in zip(*(case.calls for case in cases), strict=True)
+    ]
+    cost = sum(pause + sum(watch.cost for watch in watches) for watches in parties)
+    rounds = rounds_within(seconds, cost, least=least)
+    turns = np.stack(alternate(parties, rounds, pause=pause))
+    return [turns[:, :, number].T for number in range(len(cases))]
