@@ -105,7 +105,8 @@ def check_product(kernel: Kernel, a: Array, b: Array, out: Array, every: int = 1
     exact = rows.astype(wide) @ b.astype(wide)
     scale = abs(rows).astype(wide) @ abs(b).astype(wide)
     bound = a.shape[1] * float(np.finfo(a.dtype).eps) * scale
-    expected, wrong = out.astype(wide), np.isnan(out)
+    expected: Array = out.astype(wide)
+    wrong = np.isnan(out)
     expected[::every] = exact
     with np.errstate(invalid="ignore"):
         wrong[::every] = ~(abs(out[::every] - exact) <= bound)  # this way round NaN is wrong

@@ -151,7 +151,7 @@ class Crew:
 
 
 class FMABurst:
-    """A call that does multiply-adds alone, on each thread of a crew, for some hundredths of a second.
+    """A call that does nothing but multiply-adds, on each thread of a crew.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ class Stopwatch:
     Parameters
     ----------
     call : callable
-        Without arguments. It is called a few times at once, to see how long it takes.
+        Without arguments, compiled. It is called a few times at once, to see how long it takes.
     seconds : float
         About how long one reading is to last.
 
@@ -61,7 +61,6 @@ class Stopwatch:
 
     def __init__(self, call: Callable[[], object], seconds: float) -> None:
         self._call = call
-        call()  # may compile, and touches the memory
         once = self._read(1)
         self._wakes = once < SHORT
         if self._wakes:

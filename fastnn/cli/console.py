@@ -56,6 +56,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 1e-9:.3g} ns"
 
 
+def warn(message: str) -> None:
+    """Print a warning in one line on stderr."""
+    print(f"fastnn: warning: {' '.join(message.split())}", file=sys.stderr)
+
+
 def fail(message: str) -> None:
     """Print an error in one line on stderr."""
     print(f"fastnn: error: {' '.join(message.split())}", file=sys.stderr)
