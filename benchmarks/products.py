@@ -11,6 +11,8 @@ is partly the unluckiest, so the lowest of a row are measured again, longer, and
 count.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
@@ -18,23 +20,30 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from statistics import geometric_mean, median
 from typing import Annotated
 
 import numpy as np
+
+from .bars import Outcome, print_outcomes, print_worst
 
 with suppress(ImportError):  # asv imports every file here, on commits without the packages too
     import typer
 
     import kernels
-    from fastnn.cli.console import show, show_table, warn
+    from fastnn.cli.console import fail, show, warn
     from fastnn.cli.progress import count_bar
     from fastnn.environment import blas_restraints, machine, versions
-    from fastnn.measuring import REFERENCE, Product, case, dense_products, verified
+    from fastnn.measuring import (
+        Product,
+        VerificationError,
+        case,
+        dense_products,
+        verified,
+    )
     from kernels import timing
     from kernels.interface import DTYPES
     from kernels.machine import Crew, FMABurst
@@ -56,61 +65,6 @@ HASWELL = {
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A bar, and what was measured for it.
-
-    Attributes
-    ----------
-    work : str
-    dtype : str
-    threads : int
-    measured_by : str
-        What the ratios are to.
-    ratios : dict of str to Spread
-        For each shape; above 1 is faster than what it is measured by.
-    mean_bar, worst_bar : float or None
-        What the geometric mean and what every ratio is to reach.
-
-    """
-
-    work: str
-    dtype: str
-    threads: int
-    measured_by: str
-    ratios: "dict[str, Spread]"
-    mean_bar: float | None = None
-    worst_bar: float | None = None
-
-    @property
-    def mean(self) -> float:
-        return geometric_mean(ratio.median for ratio in self.ratios.values())
-
-    @property
-    def worst(self) -> "tuple[str, Spread]":
-        return min(self.ratios.items(), key=lambda item: item[1].median)
-
-    @property
-    def spread(self) -> float:
-        """The middle half of the rounds of a typical shape, as a share of its median."""
-        return median((each.high - each.low) / each.median for each in self.ratios.values())
-
-    @property
-    def holds(self) -> bool:
-        return (self.mean_bar is None or self.mean >= self.mean_bar) and (
-            self.worst_bar is None or self.worst[1].median >= self.worst_bar
-        )
-
-    def report(self) -> dict[str, object]:
-        shape, worst = self.worst
-        return asdict(self) | {
-            "mean": self.mean,
-            "worst": {"shape": shape, **asdict(worst)},
-            "spread": self.spread,
-            "holds": self.holds,
-        }
-
-
-@dataclass(frozen=True)
 class Options:
     """How thorough to be: `seconds` for a shape, and all `threads` of the rows for several."""
 
@@ -126,14 +80,14 @@ class Options:
         return sorted({1, self.threads})
 
 
-def network_products(batches: tuple[int, ...]) -> "list[Product]":
+def network_products(batches: tuple[int, ...]) -> list[Product]:
     """Return the products of forward and backward steps, each once."""
     layers = [layer for widths in NETWORKS for layer in pairwise(widths)]
     every = [p for batch in batches for layer in layers for p in dense_products(batch, *layer)]
     return list(dict.fromkeys(every))
 
 
-def random_products(number: int) -> "list[Product]":
+def random_products(number: int) -> list[Product]:
     """Return products that no one has chosen: sizes from 1 to 1024, small ones as likely."""
     rng = np.random.default_rng(2026)
     sizes = np.exp(rng.uniform(0, np.log(1025), (number, 3))).astype(int).tolist()
@@ -145,10 +99,10 @@ def random_products(number: int) -> "list[Product]":
     ]
 
 
-def speeds(cases: "list[Case]", options: Options, threads: int) -> "dict[str, Spread]":
+def speeds(cases: list[Case], options: Options, threads: int) -> dict[str, Spread]:
     """Return how much faster the first call of each case is than the second."""
 
-    def measured(chosen: "list[Case]", seconds: float) -> "dict[str, Spread]":
+    def measured(chosen: list[Case], seconds: float) -> dict[str, Spread]:
         times = timing.measure(chosen, seconds, threads=threads)
         return {
             each.name: Spread.of(rounds[:, 1] / rounds[:, 0])
@@ -164,7 +118,7 @@ def speeds(cases: "list[Case]", options: Options, threads: int) -> "dict[str, Sp
 
 def against_numpy(
     work: str,
-    products: "list[Product]",
+    products: list[Product],
     dtype: str,
     threads: int,
     options: Options,
@@ -172,22 +126,22 @@ def against_numpy(
 ) -> Outcome:
     kernels.set_num_threads(threads)
     cases = [case(kernels.get("numba"), product, dtype) for product in products]
-    return Outcome(work, dtype, threads, "numpy", speeds(cases, options, threads), **bars)
+    return Outcome(work, dtype, threads, speeds(cases, options, threads), **bars)
 
 
 def networks(options: Options) -> Iterator[Outcome]:
-    """Every product of the networks, forward and backward."""
+    """Measure every product of the networks, forward and backward."""
     products = network_products(BATCHES[::3] if options.quick else BATCHES)
     yield from many_shapes("network shapes", products, options)
 
 
 def others(options: Options) -> Iterator[Outcome]:
-    """Shapes that are not on the list."""
+    """Measure shapes that are not on the list."""
     products = random_products(30 if options.quick else 100)
-    yield from many_shapes("random shapes", products, options)
+    yield from many_shapes("shapes not on the list", products, options)
 
 
-def many_shapes(work: str, products: "list[Product]", options: Options) -> Iterator[Outcome]:
+def many_shapes(work: str, products: list[Product], options: Options) -> Iterator[Outcome]:
     for threads in options.thread_counts:
         worst = 0.97 if threads == 1 else 0.95
         for dtype in map(str, DTYPES):
@@ -199,11 +153,11 @@ def many_shapes(work: str, products: "list[Product]", options: Options) -> Itera
 def squares(options: Options) -> Iterator[Outcome]:
     products = [Product(n, n, n) for n in SQUARES]
     for dtype in map(str, DTYPES):
-        yield against_numpy("squares to 512", products, dtype, 1, options, worst_bar=1.05)
+        yield against_numpy("squares", products, dtype, 1, options, worst_bar=1.05)
 
 
 def large_squares(options: Options) -> Iterator[Outcome]:
-    """Squares beyond the caches, against BLAS and against the machine's peak."""
+    """Measure squares beyond the caches, against BLAS and against the machine's peak."""
     products = [Product(n, n, n) for n in LARGE_SQUARES[: 2 if options.quick else None]]
     for threads in options.thread_counts:
         kernels.set_num_threads(threads)
@@ -220,9 +174,8 @@ def large_squares(options: Options) -> Iterator[Outcome]:
                 ratios[compared.name] = Spread.of(reference / own)
                 bursts = 2 * product.multiplications / burst.flops
                 shares[compared.name] = Spread.of(peak * bursts / own)
-        work = f"squares from {LARGE_SQUARES[0]}"
-        yield Outcome(work, "float32", threads, "numpy", ratios, worst_bar=1.0)
-        yield Outcome(work, "float32", threads, "FMA peak", shares, worst_bar=0.93)
+        yield Outcome("large squares", "float32", threads, ratios, worst_bar=1.0)
+        yield Outcome("large squares, of peak", "float32", threads, shares, worst_bar=0.93)
 
 
 def fortran(values: np.ndarray) -> np.ndarray:
@@ -250,7 +203,7 @@ LAYOUTS = {
 
 
 def layouts(options: Options) -> Iterator[Outcome]:
-    """The kernel at operands that lie awkwardly, against itself at contiguous ones."""
+    """Measure the kernel at operands that lie awkwardly, against itself at contiguous ones."""
     kernels.set_num_threads(1)
     kernel, product = kernels.get("numba"), Product(LAYOUT_N, LAYOUT_N, LAYOUT_N)
     for dtype in map(str, DTYPES):
@@ -271,7 +224,7 @@ def layouts(options: Options) -> Iterator[Outcome]:
 
 
 def overhead(options: Options) -> Iterator[Outcome]:
-    """The bare entrance of the kernel against NumPy's function, where there is little to do."""
+    """Measure a call of the bare entrance against one of NumPy's, where there is little to do."""
     kernels.set_num_threads(1)
     for dtype in map(str, DTYPES):
         a, b, out = Product(OVERHEAD_N, OVERHEAD_N, OVERHEAD_N).operands(dtype)
@@ -279,11 +232,11 @@ def overhead(options: Options) -> Iterator[Outcome]:
         ratios = speeds(
             [Case(f"{OVERHEAD_N}³", (ours, partial(np.matmul, a, b, out=out)))], options, 1
         )
-        yield Outcome("call overhead", dtype, 1, "np.matmul", ratios, worst_bar=1 / 1.5)
+        yield Outcome("call overhead", dtype, 1, ratios, worst_bar=1 / 1.5)
 
 
 def avx2(options: Options) -> Iterator[Outcome]:
-    """The network shapes again where Numba and OpenBLAS take the processor for a Haswell.
+    """Measure the network shapes again where Numba and OpenBLAS take the processor for a Haswell.
 
     In a process of its own, since both look at the environment when they are loaded. Numba's
     cache on disk keeps the code for each processor apart.
@@ -292,19 +245,16 @@ def avx2(options: Options) -> Iterator[Outcome]:
         path = Path(directory, "outcomes.json")
         command = [sys.executable, "-m", __spec__.name, "--rows", "networks"]
         command += ["--threads", "1", "--json", str(path), *["--quick"] * options.quick]
-        subprocess.run(
-            command,
-            cwd=Path(__file__).parents[1],
-            env=os.environ | HASWELL,
-            capture_output=True,
-            check=True,
+        root = Path(__file__).parents[1]
+        done = subprocess.run(
+            command, cwd=root, env=os.environ | HASWELL, capture_output=True, text=True, check=False
         )
+        if done.returncode:
+            raise VerificationError(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
         outcomes = json.loads(path.read_text(encoding="utf-8"))["outcomes"]
     for outcome in outcomes:
         ratios = {shape: Spread(**spread) for shape, spread in outcome["ratios"].items()}
-        yield Outcome(
-            "network shapes, AVX2", outcome["dtype"], 1, "numpy on AVX2", ratios, mean_bar=1.0
-        )
+        yield Outcome("network shapes, AVX2", outcome["dtype"], 1, ratios, mean_bar=1.0)
 
 
 ROWS: dict[str, Callable[[Options], Iterator[Outcome]]] = {
@@ -316,46 +266,6 @@ ROWS: dict[str, Callable[[Options], Iterator[Outcome]]] = {
     "overhead": overhead,
     "avx2": avx2,
 }
-
-
-def bar(outcome: Outcome) -> str:
-    bars = (("mean", outcome.mean_bar), ("each", outcome.worst_bar))
-    return ", ".join(f"{name} ≥ {value:.2f}" for name, value in bars if value is not None)
-
-
-def print_outcomes(outcomes: list[Outcome]) -> None:
-    show_table(
-        ("work", "threads", "bar", "mean", "worst", "spread", "holds"),
-        [
-            [
-                f"{outcome.work}, {outcome.dtype} : {outcome.measured_by}",
-                str(outcome.threads),
-                bar(outcome),
-                f"{outcome.mean:.2f}",
-                f"{outcome.worst[1].median:.2f}",
-                f"{outcome.spread:.1%}",
-                "yes" if outcome.holds else "NO",
-            ]
-            for outcome in outcomes
-        ],
-    )
-
-
-def print_worst(outcomes: list[Outcome], number: int = 3) -> None:
-    show_table(
-        ("worst shapes of", "threads", "shape", "ratio", "middle half"),
-        [
-            [
-                f"{outcome.work}, {outcome.dtype} : {outcome.measured_by}",
-                str(outcome.threads),
-                shape,
-                f"{ratio.median:.2f}",
-                f"{ratio.low:.2f}–{ratio.high:.2f}",
-            ]
-            for outcome in outcomes
-            for shape, ratio in sorted(outcome.ratios.items(), key=lambda x: x[1].median)[:number]
-        ],
-    )
 
 
 def main(
@@ -371,20 +281,27 @@ def main(
     for name, value in blas_restraints().items():
         warn(f"{name}={value} is set, which may hold BLAS below the processor: unset it to compare")
     options = Options(quick, threads or kernels.get_num_threads())
-    outcomes = []
+    outcomes, faults = [], []
     with count_bar(len(chosen)) as advance:
         for name in chosen:
             advance(name)
-            outcomes += ROWS[name](options)
+            try:
+                outcomes += ROWS[name](options)
+            except VerificationError as error:  # the other rows are worth having
+                faults.append(f"{name}: {error}")
     found = machine()
     show(f"{found['processor']}, BLAS {' '.join(filter(None, found['blas'].values()))}")
-    show("A ratio says how many times as fast; it is a median, its spread the middle half.")
+    show("Times as fast as numpy, or as named: medians, and how wide their middle half is.")
     print_outcomes(outcomes)
     print_worst(outcomes)
     if json_path is not None:
         report = {"machine": found, "versions": versions(), "blas_restraints": blas_restraints()}
         report["outcomes"] = [outcome.report() for outcome in outcomes]
         json_path.write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+    for fault in faults:
+        fail(fault)
+    if faults:
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":
