@@ -220,7 +220,7 @@ def layouts(options: Options) -> Iterator[Outcome]:
             for name, layout in LAYOUTS.items()
         ]
         ratios = speeds(cases, options, 1)
-        yield Outcome(f"layouts at n = {LAYOUT_N}", dtype, 1, "contiguous", ratios, worst_bar=0.9)
+        yield Outcome("layouts, to contiguous", dtype, 1, ratios, worst_bar=0.9)
 
 
 def overhead(options: Options) -> Iterator[Outcome]:
