@@ -11,6 +11,9 @@ with suppress(ImportError):  # asv imports every file here, on commits without t
     from kernels.timing import Spread
 
 
+WIDTH = 100  # characters
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A bar, and what was measured for it.
@@ -85,6 +88,7 @@ def print_outcomes(outcomes: list[Outcome]) -> None:
             ]
             for outcome in outcomes
         ],
+        width=WIDTH,
     )
 
 
@@ -104,6 +108,7 @@ def print_worst(outcomes: list[Outcome], number: int = 3) -> None:
             for outcome in outcomes
             for shape, ratio in outcome.lowest(number)
         ],
+        width=WIDTH,
     )
 
 

@@ -4,10 +4,10 @@ A slow moment of the machine is to meet all that is compared alike, so they take
 after round; a ratio is formed within a round, and its median taken over the rounds.
 
 Threads need more care. Those that a library leaves behind do not sleep at once but wait for
-more work in a loop, OpenBLAS's for 2^26 cycles, and would take the cores from whatever has the
-next turn. Hence `PAUSE` before each turn, long enough for them to fall asleep, and one call
-untimed, which wakes the turn's own. So that the pauses do not add up, one turn covers many
-calls. A process for each library would gain nothing: threads wait in another process as long.
+more work in a loop, OpenBLAS's for a tenth of a second, and would take the cores from whatever
+has the next turn. Hence `settle` before each turn, and one call untimed, which wakes the turn's
+own. So that the pauses do not add up, one turn covers many calls. A process for each library
+would gain nothing: threads wait in another process as long.
 """
 
 import time
@@ -21,8 +21,9 @@ import numpy.typing as npt
 Watch: TypeAlias = Callable[[], float]  # does something; returns the seconds that count
 Seconds: TypeAlias = npt.NDArray[np.float64]
 
-PAUSE = 0.05  # seconds, twice what 2^26 cycles take
 SHORT = 0.02  # seconds; to wake threads is nothing beside a longer call
+NAP = 0.005  # seconds
+MOST_NAPS = 200
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,15 @@ class Stopwatch:
         return (time.perf_counter() - began) / repeats
 
 
+def settle() -> None:
+    """Sleep until the threads of this process do too, but no longer than a second."""
+    for _ in range(MOST_NAPS):
+        before = time.process_time()
+        time.sleep(NAP)
+        if time.process_time() - before < NAP / 10:
+            return
+
+
 def rounds_within(seconds: float, one: float, *, least: int, most: int = 101) -> int:
     """Return how many rounds of `one` second each fit into `seconds`, within limits."""
     return min(max(int(seconds / max(one, 1e-9)), least), most)
@@ -91,7 +101,7 @@ def alternate(
     parties: Sequence[Sequence[Watch]],
     rounds: int,
     *,
-    pause: float = 0.0,
+    settles: bool = False,
     begins: Callable[[int], object] = lambda party: None,
 ) -> list[Seconds]:
     """Read the watches of all parties, in turns.
@@ -102,8 +112,8 @@ def alternate(
         What is compared. In its turn a party's watches are read one after the other.
     rounds : int
         How often each party has its turn.
-    pause : float
-        Seconds before a turn; `PAUSE` where there are threads.
+    settles : bool
+        Whether to `settle` before each turn, as is needed where there are threads.
     begins : callable, optional
         Is told the number of the party before each of its turns.
 
@@ -117,8 +127,8 @@ def alternate(
     for turn in range(rounds):
         for party, watches in enumerate(parties):
             begins(party)
-            if pause:
-                time.sleep(pause)
+            if settles:
+                settle()
             seconds[party][turn] = [watch() for watch in watches]
     return seconds
 
@@ -162,18 +172,18 @@ def measure(
 
     """
     if threads == 1:
-        return [_measure([case], seconds, 2e-4, 0.0, least)[0] for case in cases]
-    return _measure(cases, seconds * len(cases), 2e-3, PAUSE, least)
+        return [_measure([case], seconds, least)[0] for case in cases]
+    return _measure(cases, seconds * len(cases), least, settles=True)
 
 
 def _measure(
-    cases: Sequence[Case], seconds: float, reading: float, pause: float, least: int
+    cases: Sequence[Case], seconds: float, least: int, *, settles: bool = False
 ) -> list[Seconds]:
+    reading = 2e-3 if settles else 2e-4
     parties = [
         [Stopwatch(call, reading) for call in calls]
         for calls in zip(*(case.calls for case in cases), strict=True)
     ]
-    cost = sum(pause + sum(watch.cost for watch in watches) for watches in parties)
-    rounds = rounds_within(seconds, cost, least=least)
-    turns = np.stack(alternate(parties, rounds, pause=pause))
-    return [turns[:, :, number].T for number in range(len(cases))]
+    cost = sum(watch.cost for watches in parties for watch in watches)
+    turns = alternate(parties, rounds_within(seconds, cost, least=least), settles=settles)
+    return [np.stack([party[:, number] for party in turns], axis=1) for number in range(len(cases))]

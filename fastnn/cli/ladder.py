@@ -79,15 +79,16 @@ def _list(json: bool) -> None:
 def _measure(settings: Experiment, only: str | None, json: bool) -> None:
     import kernels as ladder
     from fastnn.cli.progress import count_bar
+    from fastnn.environment import blas_restraints
     from fastnn.measuring import measure_ladder
 
     if settings.threads is not None:
         ladder.set_num_threads(settings.threads)
     names = ladder.names() if only is None else only.split(",")
+    for name, value in blas_restraints().items():
+        warn(f"{name}={value} is set, which may hold BLAS below the processor: unset it to compare")
     with count_bar(1 + len(names)) as advance:
         report = measure_ladder(settings.dtype, names, begins=advance)
-    for name, value in report["blas_restraints"].items():
-        warn(f"{name}={value} is set, which may hold BLAS below the processor: unset it to compare")
     if json:
         show_json(report)
     else:
