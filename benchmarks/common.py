@@ -26,6 +26,28 @@ DTYPES = ["float32", "float64"]
 WARMUP_TIME = 1.0  # seconds
 
 
+def rows_pages_apart(values):
+    """Return a copy in a wider array, whose rows begin a multiple of 4096 bytes apart."""
+    page = 4096 // values.itemsize
+    wider = np.empty((len(values), -(-(values.shape[1] + 1) // page) * page), values.dtype)
+    wider[:, : values.shape[1]] = values
+    return wider[:, : values.shape[1]]
+
+
+def every_second_row(values):
+    return np.repeat(values, 2, axis=0)[::2]
+
+
+# How a, b and out lie in memory.
+LAYOUTS = {
+    "contiguous": (np.copy, np.copy, np.copy),
+    "rows 4096 bytes apart": (rows_pages_apart, rows_pages_apart, rows_pages_apart),
+    "Fortran order": (np.asfortranarray, np.asfortranarray, np.asfortranarray),
+    "a and b transposed": (np.asfortranarray, np.asfortranarray, np.copy),
+    "every 2nd row": (every_second_row, every_second_row, every_second_row),
+}
+
+
 def compiled_kernels():
     """Return the names of the kernels that a ``setup_cache`` has to compile."""
     return [name for name in kernels.names() if name.startswith("numba")]
@@ -56,6 +78,14 @@ def product(name, shape, dtype, transposed=""):
     b = rng.standard_normal((n, k) if "b" in transposed else (k, n)).astype(dtype)
     out = np.empty((m, n), dtype)
     return compute, a.T if "a" in transposed else a, b.T if "b" in transposed else b, out
+
+
+@cache
+def laid_out(name, layout, dtype, n=512):
+    """Return a kernel's bare function and operands, n × n each, that lie in memory so."""
+    compute = usable_kernel(name, n**3).compute
+    values = np.random.default_rng(0).standard_normal((3, n, n)).astype(dtype)
+    return compute, *(lay(array) for lay, array in zip(LAYOUTS[layout], values, strict=True))
 
 
 def network(name, sizes, batch_size):

@@ -5,9 +5,11 @@ after round; a ratio is formed within a round, and its median taken over the rou
 
 Threads need more care. Those that a library leaves behind do not sleep at once but wait for
 more work in a loop, OpenBLAS's for a tenth of a second, and would take the cores from whatever
-has the next turn. Hence `settle` before each turn, and one call untimed, which wakes the turn's
-own. So that the pauses do not add up, one turn covers many calls. A process for each library
-would gain nothing: threads wait in another process as long.
+has the next turn. Hence `settle` before each turn; a process for each library would gain
+nothing, since threads wait there as long. Those that are woken then may start on the core of
+whoever woke them, and share it until the system moves one of them, milliseconds later. What is
+timed is a steady stream of calls, as a training is, so a `Stopwatch` waits for that too. So
+that all this does not add up, one turn covers many calls.
 """
 
 import time
@@ -22,6 +24,8 @@ Watch: TypeAlias = Callable[[], float]  # does something; returns the seconds th
 Seconds: TypeAlias = npt.NDArray[np.float64]
 
 SHORT = 0.02  # seconds; to wake threads is nothing beside a longer call
+PATIENCE = 0.015  # seconds
+STEADY = 1.5  # times the quickest call
 NAP = 0.005  # seconds
 MOST_NAPS = 200
 
@@ -42,14 +46,16 @@ class Spread:
 
 
 class Stopwatch:
-    """Times a call, many in a row where one is too short for the clock.
+    """Times a call in a steady stream of such calls.
 
     Parameters
     ----------
     call : callable
         Without arguments, compiled. It is called a few times at once, to see how long it takes.
     seconds : float
-        About how long one reading is to last.
+        About how long one reading is to last; many calls in a row where one is shorter.
+    threads : int
+        That the call may use, and that may have to be woken.
 
     Attributes
     ----------
@@ -60,20 +66,30 @@ class Stopwatch:
 
     """
 
-    def __init__(self, call: Callable[[], object], seconds: float) -> None:
+    def __init__(self, call: Callable[[], object], seconds: float, threads: int = 1) -> None:
         self._call = call
-        once = self._read(1)
-        self._wakes = once < SHORT
-        if self._wakes:
-            once = min(once, self._read(1), self._read(1))
-        self.repeats = max(1, int(seconds / max(once, 1e-9)))
-        self.cost = once * (self.repeats + self._wakes)
+        self._patience = PATIENCE if threads > 1 else 0.0
+        self._once = self._read(1)
+        self._warms = self._once < SHORT
+        if self._warms:
+            deadline = time.perf_counter() + self._patience
+            self._once = min(self._once, self._read(1), self._read(1))
+            while time.perf_counter() < deadline:
+                self._once = min(self._once, self._read(1))
+        self.repeats = max(1, int(seconds / max(self._once, 1e-9)))
+        self.cost = self._once * (self.repeats + self._warms)
 
     def __call__(self) -> float:
         """Return the seconds of a call, a mean over those in a row."""
-        if self._wakes:
-            self._call()
+        if self._warms:
+            self._warm()
         return self._read(self.repeats)
+
+    def _warm(self) -> None:
+        """Call until it takes about as long as it can, but do not wait for that too long."""
+        deadline = time.perf_counter() + self._patience
+        while self._read(1) > STEADY * self._once and time.perf_counter() < deadline:
+            pass
 
     def _read(self, repeats: int) -> float:
         call = self._call
@@ -172,18 +188,17 @@ def measure(
 
     """
     if threads == 1:
-        return [_measure([case], seconds, least)[0] for case in cases]
-    return _measure(cases, seconds * len(cases), least, settles=True)
+        return [_measure([case], seconds, threads, least)[0] for case in cases]
+    return _measure(cases, seconds * len(cases), threads, least)
 
 
-def _measure(
-    cases: Sequence[Case], seconds: float, least: int, *, settles: bool = False
-) -> list[Seconds]:
-    reading = 2e-3 if settles else 2e-4
+def _measure(cases: Sequence[Case], seconds: float, threads: int, least: int) -> list[Seconds]:
+    reading = 2e-4 if threads == 1 else 2e-3
     parties = [
-        [Stopwatch(call, reading) for call in calls]
+        [Stopwatch(call, reading, threads) for call in calls]
         for calls in zip(*(case.calls for case in cases), strict=True)
     ]
     cost = sum(watch.cost for watches in parties for watch in watches)
-    turns = alternate(parties, rounds_within(seconds, cost, least=least), settles=settles)
+    rounds = rounds_within(seconds, cost, least=least)
+    turns = alternate(parties, rounds, settles=threads > 1)
     return [np.stack([party[:, number] for party in turns], axis=1) for number in range(len(cases))]
