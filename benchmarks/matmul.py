@@ -42,7 +42,7 @@ class DenseLayer:
 
 
 class Network:
-    params = [KERNELS, ["784-128", "128-10"], [1, 16, 64, 256], DIRECTIONS, DTYPES]
+    params = [KERNELS, ["784-128", "128-10"], [1, 16, 256], DIRECTIONS, DTYPES]
     param_names = ["kernel", "layer", "batch_size", "product", "dtype"]
     warmup_time = WARMUP_TIME
 

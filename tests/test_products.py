@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import kernels
@@ -20,8 +21,6 @@ def outcome(*medians, **limits):
 
 @pytest.fixture
 def command():
-    import typer
-
     app = typer.Typer()
     app.command()(products.main)
     return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
