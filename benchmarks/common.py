@@ -16,6 +16,8 @@ from itertools import pairwise
 import numpy as np
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
+from .layouts import LAYOUTS
+
 with suppress(ImportError):  # an older commit may lack what only some suites need
     import kernels
     from fastnn import SGD, Dense, ReLU, Sequential, SoftmaxCrossEntropy
@@ -24,28 +26,6 @@ KERNELS = ["naive", "blocked", "numba-naive", "numba-blocked", "numba", "numpy"]
 DTYPES = ["float32", "float64"]
 
 WARMUP_TIME = 1.0  # seconds
-
-
-def rows_pages_apart(values):
-    """Return a copy in a wider array, whose rows begin a multiple of 4096 bytes apart."""
-    page = 4096 // values.itemsize
-    wider = np.empty((len(values), -(-(values.shape[1] + 1) // page) * page), values.dtype)
-    wider[:, : values.shape[1]] = values
-    return wider[:, : values.shape[1]]
-
-
-def every_second_row(values):
-    return np.repeat(values, 2, axis=0)[::2]
-
-
-# How a, b and out lie in memory.
-LAYOUTS = {
-    "contiguous": (np.copy, np.copy, np.copy),
-    "rows 4096 bytes apart": (rows_pages_apart, rows_pages_apart, rows_pages_apart),
-    "Fortran order": (np.asfortranarray, np.asfortranarray, np.asfortranarray),
-    "a and b transposed": (np.asfortranarray, np.asfortranarray, np.copy),
-    "every 2nd row": (every_second_row, every_second_row, every_second_row),
-}
 
 
 def compiled_kernels():

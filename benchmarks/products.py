@@ -29,7 +29,7 @@ from typing import Annotated
 import numpy as np
 
 from .bars import Outcome, print_outcomes, print_worst
-from .common import LAYOUTS
+from .layouts import LAYOUTS
 
 with suppress(ImportError):  # asv imports every file here, on commits without the packages too
     import typer
