@@ -74,7 +74,7 @@ class Options:
 
     @property
     def seconds(self) -> float:
-        return 0.03 if self.quick else 0.15
+        return 0.03 if self.quick else 0.06
 
     @property
     def thread_counts(self) -> list[int]:

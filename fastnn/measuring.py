@@ -21,7 +21,7 @@ from kernels.timing import Case, Spread
 REFERENCE = "numpy"
 # Verification in wider arithmetic takes much longer than the product: of a larger one than this
 # many multiplications some rows are compared.
-FULLY_COMPARED = 2**22
+FULLY_COMPARED = 2**20
 
 
 class VerificationError(ValueError):

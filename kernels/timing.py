@@ -24,7 +24,7 @@ Watch: TypeAlias = Callable[[], float]  # does something; returns the seconds th
 Seconds: TypeAlias = npt.NDArray[np.float64]
 
 SHORT = 0.02  # seconds; to wake threads is nothing beside a longer call
-PATIENCE = 0.015  # seconds
+PATIENCE = 0.01  # seconds
 STEADY = 1.5  # times the quickest call
 NAP = 0.005  # seconds
 MOST_NAPS = 200
