@@ -1,0 +1,146 @@
+"""The process of one library. It takes JSON lines from stdin and answers each with one on stdout.
+
+``{"task": ...}`` prepares a task and does its first round, ``{"go": true}`` is one more round,
+``{"stop": true}`` ends the task. Training does not return between its epochs, as it doesn't for
+a user either: it is held where it reports one.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from contextlib import suppress
+from importlib import import_module
+from itertools import repeat
+
+import numpy as np
+
+from .problems import load
+from .rows import Task
+
+ROUND_SECONDS = 0.02  # of a round of calls, at least
+
+
+class Stopped(Exception):  # noqa: N818 - an instruction, not an error
+    """Raised out of a task that has been ended."""
+
+
+class Channel:
+    """JSON lines to and from the process that compares."""
+
+    def __init__(self):
+        self.replies = os.fdopen(os.dup(1), "w", buffering=1)
+        os.dup2(2, 1)  # what a library prints is not an answer
+
+    def reply(self, **message):
+        print(json.dumps(message), file=self.replies, flush=True)
+
+    def receive(self):
+        line = sys.stdin.readline()
+        if not line:
+            raise SystemExit
+        return json.loads(line)
+
+    def wait(self):
+        """Return when the next round is to begin."""
+        if "stop" in self.receive():
+            raise Stopped
+
+
+def training(channel, problem, train):
+    """Reply the seconds of a step after each round of epochs, with the losses of its epochs."""
+    task, losses = problem.task, []
+    began = time.perf_counter()
+
+    def on_epoch(loss):
+        nonlocal began
+        losses.append(float(loss))
+        if len(losses) < task.epochs:
+            return
+        seconds = (time.perf_counter() - began) / (task.epochs * task.steps)
+        channel.reply(seconds=seconds, values=losses, peak_memory=_peak_memory())
+        losses.clear()
+        channel.wait()
+        began = time.perf_counter()
+
+    train(problem, on_epoch)
+
+
+def calls(channel, function, arguments, values):
+    """Reply the seconds of a call after each round of as many as are worth timing."""
+    channel.reply(values=values(function(*arguments)))
+    number = 1
+    while True:
+        channel.wait()
+        seconds = _seconds(function, arguments, number)
+        while seconds < ROUND_SECONDS:
+            number = int(number * max(2, 1.2 * ROUND_SECONDS / max(seconds, 1e-6)))
+            seconds = _seconds(function, arguments, number)
+        channel.reply(seconds=seconds / number)
+
+
+def _seconds(function, arguments, number):
+    began = time.perf_counter()
+    for _ in repeat(None, number):
+        function(*arguments)
+    return time.perf_counter() - began
+
+
+def _peak_memory():
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes, on Linux
+
+
+def _of_gradient(result):
+    loss, gradients = result
+    flat = np.concatenate([np.ravel(gradient) for gradient in gradients])
+    return [float(loss), float(np.linalg.norm(flat)), float(np.abs(flat).max())]
+
+
+def _of_outputs(outputs):
+    outputs = np.asarray(outputs, np.float64)
+    return [*outputs[-1].tolist(), float(np.abs(outputs).mean())]
+
+
+def perform(channel, problem, module, options):
+    """Run a task until it is stopped."""
+    if problem.task.kind == "training":
+        training(channel, problem, lambda *arguments: module.train(*arguments, **options))
+    elif problem.task.kind == "fit":
+        calls(channel, module.fit(problem), (), list)
+    elif problem.task.kind == "gradient":
+        calls(channel, module.loss_and_gradient(problem, **options), (), _of_gradient)
+    else:
+        calls(channel, module.inference(problem, **options), (problem.x,), _of_outputs)
+
+
+NEEDED = {"training": "train", "gradient": "loss_and_gradient"}
+
+
+def main(name, options, directory, threads):
+    if threads == "1":  # before anything asks how many cores there are
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    channel, options = Channel(), json.loads(options)
+    module = import_module(f"benchmarks.peers.libraries.{name}")
+    while True:
+        message = channel.receive()
+        try:
+            if "ask" in message:
+                channel.reply(answer=getattr(module, message["ask"])())
+                continue
+            if "stop" in message:  # after an error
+                channel.reply(stopped=True)
+                continue
+            task = Task(**message["task"] | {"sizes": tuple(message["task"]["sizes"])})
+            if not hasattr(module, NEEDED.get(task.kind, task.kind)):
+                channel.reply(unsupported=True)
+                continue
+            with suppress(Stopped):
+                perform(channel, load(task, directory), module, options)
+            channel.reply(stopped=True)
+        except Exception as error:  # said in the table; the others go on
+            channel.reply(error=f"{type(error).__name__}: {error}"[:500])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
