@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,7 @@ def run(
     Before anything is timed, all must come to the same losses, gradients or outputs. Each
     library has a process of its own, and rounds alternate between them.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, log_path=False)
     named = [each for each in LIBRARIES if each.name in {FASTNN, *(libraries or [])}]
     wanted = named if libraries else list(LIBRARIES)
     present = [each for each in wanted if not each.missing()]
@@ -74,21 +75,23 @@ def _measure(report, threads, texts, quick, libraries, directory, console):
 
     rounds = QUICK_ROUNDS if quick else ROUNDS
     rows = [row for row in ROWS if row.threads == threads and chosen(row.name)]
+    if quick:
+        rows = [replace(row, task=shortened(row.task)) for row in rows]
     if rows:
         with ExitStack() as stack:
             workers = [
                 stack.enter_context(Worker(library, threads, directory)) for library in libraries
             ]
             for row in rows:
-                console.print(f"{row.name}, threads {threads}", highlight=False)
-                measured = run_row(shortened(row) if quick else row, workers, rounds)
+                console.log(f"{row.name}, threads {threads}", highlight=False)
+                measured = run_row(row, workers, rounds)
                 report["rows"].append(measured)
     names = [library.name for library in libraries]
     if chosen(WHOLE):
-        console.print(f"{WHOLE}, threads {threads}", highlight=False)
+        console.log(f"{WHOLE}, threads {threads}", highlight=False)
         report["rows"].append(digits_process(names, threads, rounds))
     if chosen(MEMORY):
-        console.print(f"{MEMORY}, threads {threads}", highlight=False)
+        console.log(f"{MEMORY}, threads {threads}", highlight=False)
         report["rows"].append(peak_memory(names, threads, directory, quick))
 
 
@@ -99,9 +102,9 @@ def _show(report):
         table.add_column(title, justify="left" if title in ("work", "bar", "holds") else "right")
     for row in rows:
         table.add_row(*row)
-    # As wide as it needs to be: a cut table says nothing.
-    console = Console(highlight=False, markup=False)
-    console.width = max(console.width, console.measure(table).maximum)
+    # As wide as it needs to be: in a narrower one every number would be cut.
+    console = Console(highlight=False, markup=False, width=1000)
+    console.width = console.measure(table).maximum
     console.print(table)
     for line in reports.notes(report):
         console.print(line, soft_wrap=True)

@@ -17,7 +17,9 @@ class Library:
     packages : tuple of str
         Distributions that must be installed.
     options : dict
-        Keyword arguments of the module's functions.
+        Keyword arguments of the module's functions, but for ``fit``.
+    kinds : tuple of str
+        Tasks that it takes part in, of those its module has a function for.
 
     """
 
@@ -25,6 +27,7 @@ class Library:
     module: str
     packages: tuple[str, ...]
     options: dict = field(default_factory=dict)
+    kinds: tuple[str, ...] = ("training", "fit", "gradient", "inference")
 
     def missing(self):
         """Return the packages that are not installed."""
@@ -40,7 +43,7 @@ LIBRARIES = (
     Library("PyTorch", "with_pytorch", ("torch",), {"compiled": False}),
     Library("PyTorch compiled", "with_pytorch", ("torch",), {"compiled": True}),
     Library(JAX_WAYS[0], "with_jax", ("jax",), {"scan": False}),
-    Library(JAX_WAYS[1], "with_jax", ("jax",), {"scan": True}),
+    Library(JAX_WAYS[1], "with_jax", ("jax",), {"scan": True}, ("training",)),
     Library("scikit-learn", "with_sklearn", ("scikit-learn",)),
     Library("tinygrad", "with_tinygrad", ("tinygrad",)),
     Library("onnxruntime", "with_onnxruntime", ("onnxruntime", "onnx")),

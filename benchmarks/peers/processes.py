@@ -37,7 +37,7 @@ class Worker:
     """
 
     def __init__(self, library, threads, directory):
-        self.name = library.name
+        self.name, self.kinds = library.name, library.kinds
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         arguments = (library.module, json.dumps(library.options), str(directory), str(threads))
         self.process = subprocess.Popen(
@@ -81,6 +81,8 @@ class Worker:
 
     def begin(self, task):
         """Begin a task; return the first answer, or None if the library has no way to do it."""
+        if task.kind not in self.kinds:
+            return None
         answer = self.ask(task=asdict(task))
         return None if "unsupported" in answer else answer
 

@@ -125,11 +125,12 @@ def _verdict(row):
         bars.append(f"≤ {duration(row['limit'])}")
     if row.get("share_bar") is not None:
         bars.append(f"≥ {row['share_bar']:.0%} of peak")
+    bars = ", ".join(bars)
     missed = [bar for bar, held in row["holds"].items() if held is False]
     unknown = [bar for bar, held in row["holds"].items() if held is None]
     if missed:
-        return ", ".join(bars), f"no: {', '.join(missed)}"
-    return ", ".join(bars), f"unknown: {', '.join(unknown)}" if unknown else _said(bool(bars))
+        return bars, f"no: {', '.join(missed)}"
+    return bars, f"unknown: {', '.join(unknown)}" if unknown else _said(True)
 
 
 def _said(held):

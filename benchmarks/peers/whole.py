@@ -5,14 +5,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 from .compare import spread
 from .names import FASTNN, LIBRARIES
 from .processes import Worker, WorkerError, environment
-from .rows import MEMORY
+from .rows import MEMORY, shortened
 
 SCRIPT = Path(__file__).with_name("digits_with_sklearn.py")
 COMMANDS = {
@@ -70,7 +69,7 @@ def _run(command, threads):
 
 def peak_memory(names, threads, directory, quick):
     """Return the most memory that a fresh process held, for an epoch of Fashion-MNIST."""
-    task = replace(MEMORY, samples=MEMORY.samples // 4) if quick else MEMORY
+    task = shortened(MEMORY) if quick else MEMORY
     results = {}
     for library in LIBRARIES:
         if library.name not in names:

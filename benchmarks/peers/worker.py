@@ -27,20 +27,36 @@ class Stopped(Exception):  # noqa: N818 - an instruction, not an error
 
 
 class Channel:
-    """JSON lines to and from the process that compares."""
+    """JSON lines to and from the process that compares.
 
-    def __init__(self):
+    Parameters
+    ----------
+    name : str
+        The library's module, which answers ``{"ask": "FUNCTION"}``, in the middle of a task too.
+
+    """
+
+    def __init__(self, name):
         self.replies = os.fdopen(os.dup(1), "w", buffering=1)
         os.dup2(2, 1)  # what a library prints is not an answer
+        self.module = import_module(f"benchmarks.peers.libraries.{name}")
 
     def reply(self, **message):
         print(json.dumps(message), file=self.replies, flush=True)
 
     def receive(self):
-        line = sys.stdin.readline()
-        if not line:
-            raise SystemExit
-        return json.loads(line)
+        while line := sys.stdin.readline():
+            message = json.loads(line)
+            if "ask" not in message:
+                return message
+            self._answer(message["ask"])
+        raise SystemExit
+
+    def _answer(self, name):
+        try:
+            self.reply(answer=getattr(self.module, name)())
+        except Exception as error:
+            self.reply(error=_text(error))
 
     def wait(self):
         """Return when the next round is to begin."""
@@ -102,8 +118,9 @@ def _of_outputs(outputs):
     return [*outputs[-1].tolist(), float(np.abs(outputs).mean())]
 
 
-def perform(channel, problem, module, options):
+def perform(channel, problem, options):
     """Run a task until it is stopped."""
+    module = channel.module
     if problem.task.kind == "training":
         training(channel, problem, lambda *arguments: module.train(*arguments, **options))
     elif problem.task.kind == "fit":
@@ -114,32 +131,32 @@ def perform(channel, problem, module, options):
         calls(channel, module.inference(problem, **options), (problem.x,), _of_outputs)
 
 
+def _text(error):
+    return f"{type(error).__name__}: {error}"[:500]
+
+
 NEEDED = {"training": "train", "gradient": "loss_and_gradient"}
 
 
 def main(name, options, directory, threads):
     if threads == "1":  # before anything asks how many cores there are
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    channel, options = Channel(), json.loads(options)
-    module = import_module(f"benchmarks.peers.libraries.{name}")
+    channel, options = Channel(name), json.loads(options)
     while True:
         message = channel.receive()
         try:
-            if "ask" in message:
-                channel.reply(answer=getattr(module, message["ask"])())
-                continue
             if "stop" in message:  # after an error
                 channel.reply(stopped=True)
                 continue
             task = Task(**message["task"] | {"sizes": tuple(message["task"]["sizes"])})
-            if not hasattr(module, NEEDED.get(task.kind, task.kind)):
+            if not hasattr(channel.module, NEEDED.get(task.kind, task.kind)):
                 channel.reply(unsupported=True)
                 continue
             with suppress(Stopped):
-                perform(channel, load(task, directory), module, options)
+                perform(channel, load(task, directory), options)
             channel.reply(stopped=True)
         except Exception as error:  # said in the table; the others go on
-            channel.reply(error=f"{type(error).__name__}: {error}"[:500])
+            channel.reply(error=_text(error))
 
 
 if __name__ == "__main__":

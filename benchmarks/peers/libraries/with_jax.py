@@ -1,4 +1,7 @@
-"""JAX: one jitted step, or an epoch as one jitted scan; parameters and state are donated."""
+"""JAX: one jitted step, or an epoch as one jitted scan; parameters and state are donated.
+
+Outside of training there is nothing to scan.
+"""
 
 from functools import partial
 
@@ -89,7 +92,7 @@ def train(problem, on_epoch, *, scan):
         on_epoch(float(losses.mean()))
 
 
-def loss_and_gradient(problem):
+def loss_and_gradient(problem, *, scan):
     compiled = jax.jit(jax.value_and_grad(partial(_loss, problem.task)))
     parameters, x, y = _parameters(problem), jnp.array(problem.x), jnp.array(problem.y)
 
@@ -100,7 +103,7 @@ def loss_and_gradient(problem):
     return call
 
 
-def inference(problem):
+def inference(problem, *, scan):
     compiled = jax.jit(partial(_outputs, problem.task))
     parameters = _parameters(problem)
     return lambda x: compiled(parameters, x).block_until_ready()

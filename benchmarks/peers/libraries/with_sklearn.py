@@ -17,7 +17,7 @@ def train(problem, on_epoch):
     scale = n_out / 2 if task.regression else 1.0  # of their gradient to the others'
     kind = MLPRegressor if task.regression else MLPClassifier
     model = kind(
-        task.sizes[1:-1],
+        hidden_layer_sizes=task.sizes[1:-1],
         activation=task.activation,
         solver=task.optimizer,
         alpha=0.0,

@@ -1,6 +1,6 @@
 """tinygrad on the CPU: the step is jitted, batches are gathered by NumPy."""
 
-from tinygrad import Tensor, TinyJit
+from tinygrad import Context, Tensor, TinyJit
 from tinygrad.nn.optim import SGD, Adam
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam}
@@ -27,8 +27,6 @@ def _loss(task, outputs, y):
 def train(problem, on_epoch):
     task = problem.task
     parameters = _parameters(problem)
-    for parameter in parameters:
-        parameter.requires_grad = True
     optimizer = OPTIMIZERS[task.optimizer](parameters, lr=task.learning_rate)
 
     @TinyJit
@@ -40,7 +38,7 @@ def train(problem, on_epoch):
         return total.assign(total + loss).realize()
 
     x, y = Tensor(problem.x).realize(), Tensor(problem.y).realize()
-    with Tensor.train():
+    with Context(TRAINING=1):
         for order in problem.orders():
             total = Tensor.zeros(()).contiguous().realize()
             for start in range(0, task.samples, task.batch_size):
