@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +18,72 @@ from .compare import run_row
 from .names import FASTNN, LIBRARIES, versions
 from .processes import ROOT, Worker
 from .rows import ROWS, shortened
-from .whole import digits_process, peak_memory
+from .whole import DIGITS, MEMORY, digits_process, peak_memory
 
 ROUNDS, QUICK_ROUNDS = 9, 3
-WHOLE, MEMORY = "whole process", "memory"  # the two rows that are no task of a worker
+SLOW_TO_START = ("PyTorch compiled", "tinygrad")  # compiled anew by each process; no bar is theirs
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is to be measured, and with what.
+
+    Parameters
+    ----------
+    texts : list of str
+        Rows whose names hold one of them; all rows if there are none.
+    threads : list of int
+    quick : bool
+    libraries : list of Library
+        FastNN first.
+    directory : str
+        Where the samples lie.
+
+    """
+
+    texts: list[str]
+    threads: list[int]
+    quick: bool
+    libraries: list
+    directory: str
+
+    def chooses(self, name):
+        return not self.texts or any(text in name for text in self.texts)
+
+    @property
+    def rounds(self):
+        return QUICK_ROUNDS if self.quick else ROUNDS
+
+    def rows(self, threads):
+        """Return what the workers are to do with so many threads."""
+        rows = [row for row in ROWS if row.threads == threads and self.chooses(row.name)]
+        return [replace(row, task=shortened(row.task)) for row in rows] if self.quick else rows
+
+    def measure(self, report, progress):
+        """Add the chosen rows to the report."""
+        for threads in self.threads:
+            if rows := self.rows(threads):
+                self._measure_by_turns(rows, threads, report, progress)
+        # Of whole processes, one figure each is enough.
+        names, threads = [library.name for library in self.libraries], max(self.threads)
+        if self.chooses(DIGITS):
+            progress(DIGITS)
+            report["rows"].append(digits_process(names, threads, self.rounds))
+        if self.chooses(MEMORY):
+            progress(MEMORY)
+            memory = peak_memory(self.libraries, threads, self.directory, quick=self.quick)
+            report["rows"].append(memory)
+
+    def _measure_by_turns(self, rows, threads, report, progress):
+        with ExitStack() as stack:
+            workers = [
+                stack.enter_context(Worker(library, threads, self.directory))
+                for library in self.libraries
+            ]
+            report["machine"] = workers[0].ask(ask="about")["answer"]
+            for row in rows:
+                progress(f"{row.name}, threads {threads}")
+                report["rows"].append(run_row(row, workers, self.rounds))
 
 
 def run(
@@ -30,69 +92,58 @@ def run(
         typer.Option(help="Only rows whose name holds this text; may be given several times."),
     ] = None,
     threads: Annotated[
-        list[int] | None, typer.Option(help="Numbers of threads, 1 (pinned to a core) and 2.")
+        list[int] | None,
+        typer.Option(min=1, help="Numbers of threads, 1 (pinned to a core) and 2 without."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter rounds.")] = False,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help=f"Fewer, shorter rounds; without {' and '.join(SLOW_TO_START)}."
+        ),
+    ] = False,
+    library: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this library besides FastNN; may be given several times."),
+    ] = None,
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Write all that was measured there.")
-    ] = None,
-    libraries: Annotated[
-        list[str] | None, typer.Option("--library", help="Only these besides FastNN.")
     ] = None,
 ) -> None:
     """Compare FastNN with other libraries: same weights, batches, order, dtype and threads.
 
     Before anything is timed, all must come to the same losses, gradients or outputs. Each
-    library has a process of its own, and rounds alternate between them.
+    library has a process of its own, and rounds alternate between them. The exit status is 1
+    where a bar does not hold.
     """
-    console = Console(stderr=True, log_path=False)
-    named = [each for each in LIBRARIES if each.name in {FASTNN, *(libraries or [])}]
-    wanted = named if libraries else list(LIBRARIES)
-    present = [each for each in wanted if not each.missing()]
+    wanted = _choose(library or [])
+    left_out = [each.name for each in wanted if quick and each.name in SLOW_TO_START]
+    present = [each for each in wanted if not each.missing() and each.name not in left_out]
     report = {
         "quick": quick,
         "versions": versions(),
         "missing": [each.name for each in wanted if each.missing()],
+        "left_out": left_out,
         "rows": [],
     }
+    console = Console(stderr=True, log_path=False, highlight=False)
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run(
             [sys.executable, "-m", "benchmarks.peers.problems", directory], cwd=ROOT, check=True
         )
-        for number in threads or [1, 2]:
-            _measure(report, number, rows, quick, present, directory, console)
+        comparison = Comparison(rows or [], threads or [1, 2], quick, present, directory)
+        comparison.measure(report, console.log)
     if json_path is not None:
         json_path.write_text(json.dumps(report, indent=1), encoding="utf-8")
     _show(report)
     raise typer.Exit(1 if reports.failing(report) else 0)
 
 
-def _measure(report, threads, texts, quick, libraries, directory, console):
-    """Measure all rows of a number of threads, and add them to the report."""
-
-    def chosen(name):
-        return not texts or any(text in name for text in texts)
-
-    rounds = QUICK_ROUNDS if quick else ROUNDS
-    rows = [row for row in ROWS if row.threads == threads and chosen(row.name)]
-    if quick:
-        rows = [replace(row, task=shortened(row.task)) for row in rows]
-    if rows:
-        with ExitStack() as stack:
-            workers = [
-                stack.enter_context(Worker(library, threads, directory)) for library in libraries
-            ]
-            for row in rows:
-                console.log(f"{row.name}, threads {threads}", highlight=False)
-                measured = run_row(row, workers, rounds)
-                report["rows"].append(measured)
-    names = [library.name for library in libraries]
-    if chosen(WHOLE):
-        console.log(f"{WHOLE}, threads {threads}", highlight=False)
-        report["rows"].append(digits_process(names, threads, rounds))
-    if chosen(MEMORY):
-        console.log(f"{MEMORY}, threads {threads}", highlight=False)
-        report["rows"].append(peak_memory(names, threads, directory, quick))
+def _choose(names):
+    """Return FastNN and the libraries of these names, all where there are none."""
+    known = [each.name for each in LIBRARIES]
+    if unknown := [name for name in names if name not in known]:
+        raise typer.BadParameter(f"unknown library {unknown[0]!r}; there are {', '.join(known)}")
+    return [each for each in LIBRARIES if not names or each.name in {FASTNN, *names}]
 
 
 def _show(report):

@@ -46,9 +46,7 @@ def run_row(row, workers, rounds):
             if expected is None:
                 break  # nothing to compare with
     taking_part = [worker for worker in taking_part if "error" not in results[worker.name]]
-    seconds, peak = _alternate(taking_part, rounds, wants_share=_has_share(row))
-    for name, each in seconds.items():
-        results[name]["seconds"] = each
+    peak = _alternate(taking_part, rounds, results, wants_share=_has_share(row))
     for worker in workers:
         if worker.name in results:
             _end(worker)
@@ -80,20 +78,24 @@ def _has_share(row):
     return row.threads == 1 and row.task.kind in {"training", "fit"}
 
 
-def _alternate(workers, rounds, *, wants_share):
-    """Return each worker's seconds by its name, and the FMA peak measured between them.
+def _alternate(workers, rounds, results, *, wants_share):
+    """Add the seconds of each worker's rounds; return the FMA peak measured between them.
 
     No two workers follow each other always.
     """
-    seconds = {worker.name: [] for worker in workers}
     peaks = []
-    for number in range(rounds if workers else 0):
-        shift = number % len(workers)
+    for number in range(rounds):
+        shift = number % max(1, len(workers))
         for worker in workers[shift:] + workers[:shift]:
-            seconds[worker.name].append(worker.ask(go=True)["seconds"])
+            result = results[worker.name]
+            try:
+                result.setdefault("seconds", []).append(worker.ask(go=True)["seconds"])
+            except WorkerError as error:
+                results[worker.name] = {"error": str(error)}
+                workers = [each for each in workers if each is not worker]
             if wants_share and worker.name == FASTNN:
                 peaks += filter(None, [_fma_peak(worker)])
-    return seconds, median(peaks) if peaks else None
+    return median(peaks) if peaks else None
 
 
 def _end(worker):

@@ -74,8 +74,13 @@ def notes(report):
     """Return what is to be said below the table."""
     versions = [f"{name} {version}" for name, version in report["versions"].items() if version]
     said = [", ".join(versions) + "."]
+    if machine := report.get("machine"):
+        blas = "{internal_api} {version} ({architecture})".format(**machine["blas"])
+        said.insert(0, f"{machine['processor']}; NumPy with {blas}.")
     if report["missing"]:
         said.append(f"Not installed, so not measured: {', '.join(report['missing'])}.")
+    if report["left_out"]:
+        said.append(f"Left out, as --quick does: {', '.join(report['left_out'])}.")
     for row in report["rows"]:
         for name, result in row["results"].items():
             if "error" in result:

@@ -158,7 +158,8 @@ ROWS = (
     FIT,
 )
 INFERENCE_MEAN = 1.25  # least geometric mean of the ratios to onnxruntime, over all cells
-MEMORY = Task("training", SHALLOW, 64, "fashion-mnist", 64 * EPOCH_STEPS)
+# The run whose memory is measured.
+EPOCH = Task("training", SHALLOW, 64, "fashion-mnist", 64 * EPOCH_STEPS)
 
 
 def shortened(task):

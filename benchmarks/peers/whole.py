@@ -9,21 +9,22 @@ from pathlib import Path
 from statistics import median
 
 from .compare import spread
-from .names import FASTNN, LIBRARIES
+from .names import FASTNN
 from .processes import Worker, WorkerError, environment
-from .rows import MEMORY, shortened
+from .rows import EPOCH, shortened
 
 SCRIPT = Path(__file__).with_name("digits_with_sklearn.py")
 COMMANDS = {
     FASTNN: [str(Path(sys.executable).with_name("fastnn")), "train"],
     "scikit-learn": [sys.executable, str(SCRIPT)],
 }
-ACCURACY = 0.03  # that two trainings of the same kind from other weights may differ by
+DIGITS = "fastnn train on digits, the whole process"
+MEMORY = "peak memory of an epoch of Fashion-MNIST, 784-128-10"
 
 
 def digits_process(names, threads, rounds):
     """Time ``fastnn train`` and a script with scikit-learn, by turns, Numba's cache warm."""
-    row = {"name": "fastnn train on digits, whole process", "threads": threads}
+    row = {"name": DIGITS, "threads": threads}
     results = {name: {"seconds": []} for name in COMMANDS if name in names}
     try:
         accuracies = {name: _run(COMMANDS[name], threads)[1] for name in results}  # fills the cache
@@ -67,13 +68,11 @@ def _run(command, threads):
     return seconds, float(accuracy[1])
 
 
-def peak_memory(names, threads, directory, quick):
+def peak_memory(libraries, threads, directory, *, quick):
     """Return the most memory that a fresh process held, for an epoch of Fashion-MNIST."""
-    task = shortened(MEMORY) if quick else MEMORY
+    task = shortened(EPOCH) if quick else EPOCH
     results = {}
-    for library in LIBRARIES:
-        if library.name not in names:
-            continue
+    for library in libraries:
         with Worker(library, threads, directory) as worker:
             try:
                 answer = worker.begin(task)
@@ -87,7 +86,7 @@ def peak_memory(names, threads, directory, quick):
             result["ratio"] = result["bytes"] / own
     bars = {"PyTorch": 1.0, "scikit-learn": 1.0}
     return {
-        "name": "peak memory of an epoch of Fashion-MNIST, 784-128-10",
+        "name": MEMORY,
         "threads": threads,
         "bars": bars,
         "results": results,

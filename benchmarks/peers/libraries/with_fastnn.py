@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks.peers.problems import SEED
 from fastnn import SGD, Adam, Dense, MeanSquaredError, ReLU, Sequential, SoftmaxCrossEntropy, Tanh
 from fastnn import fit as fastnn_fit
+from fastnn.environment import machine
 
 ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
 OPTIMIZERS = {"sgd": SGD, "adam": Adam}
@@ -70,6 +71,11 @@ def loss_and_gradient(problem):
 
 def inference(problem):
     return network(problem)  # to be ``.compile(problem.task.batch_size)`` once there is one
+
+
+def about():
+    """Return the machine, and the BLAS that NumPy uses on it."""
+    return machine()
 
 
 @cache

@@ -34,8 +34,8 @@ def train(problem, on_epoch):
         optimizer.zero_grad()
         loss = _loss(task, _outputs(task, parameters, x), y)
         loss.backward()
-        optimizer.step()
-        return total.assign(total + loss).realize()
+        # All at once: computed after the update, the loss would be that of the new weights.
+        Tensor.realize(total.assign(total + loss), *optimizer.schedule_step())
 
     x, y = Tensor(problem.x).realize(), Tensor(problem.y).realize()
     with Context(TRAINING=1):
