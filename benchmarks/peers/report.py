@@ -1,10 +1,15 @@
 """The table: from what a run wrote as JSON, for a terminal and for README.md.
 
+``python -m benchmarks.peers.report FILE ...`` prints it in Markdown, of several runs as of one.
+
 A cell holds a library's median, and in the row below its ratio to FastNN with half of its
 interquartile range.
 """
 
+import json
 import math
+import sys
+from pathlib import Path
 
 from .names import FASTNN, JAX_WAYS, LIBRARIES
 from .rows import INFERENCE_MEAN
@@ -148,3 +153,17 @@ def duration(seconds):
         if seconds >= scale:
             return f"{seconds / scale:.3g} {unit}"
     return f"{seconds / 1e-9:.3g} ns"
+
+
+def merged(measured):
+    """Return several runs as one: all their rows, and the rest as the first has it."""
+    first = measured[0]
+    missing = dict.fromkeys(name for report in measured for name in report["missing"])
+    return first | {
+        "missing": list(missing),
+        "rows": [row for report in measured for row in report["rows"]],
+    }
+
+
+if __name__ == "__main__":
+    print(markdown(merged([json.loads(Path(path).read_text("utf-8")) for path in sys.argv[1:]])))

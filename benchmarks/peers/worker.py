@@ -121,7 +121,11 @@ def _of_outputs(outputs):
 def perform(channel, problem, options):
     """Run a task until it is stopped."""
     module = channel.module
-    if problem.task.kind == "training":
+    if problem.task.kind == "memory" and hasattr(module, "epoch"):
+        module.epoch(problem)
+        channel.reply(peak_memory=_peak_memory())
+        channel.wait()
+    elif problem.task.kind in {"training", "memory"}:
         training(channel, problem, lambda *arguments: module.train(*arguments, **options))
     elif problem.task.kind == "fit":
         calls(channel, module.fit(problem), (), list)
@@ -135,7 +139,7 @@ def _text(error):
     return f"{type(error).__name__}: {error}"[:500]
 
 
-NEEDED = {"training": "train", "gradient": "loss_and_gradient"}
+NEEDED = {"training": "train", "memory": "train", "gradient": "loss_and_gradient"}
 
 
 def main(name, options, directory, threads):
