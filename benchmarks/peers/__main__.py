@@ -20,7 +20,7 @@ from .processes import ROOT, Worker
 from .rows import ROWS, shortened
 from .whole import DIGITS, MEMORY, digits_process, peak_memory
 
-ROUNDS, QUICK_ROUNDS = 9, 3
+ROUNDS, QUICK_ROUNDS = 7, 3
 SLOW_TO_START = ("PyTorch compiled", "tinygrad")  # compiled anew by each process; no bar is theirs
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from .problems import load
 from .rows import Task
 
-ROUND_SECONDS = 0.02  # of a round of calls, at least
+ROUND_SECONDS = 0.03  # of a round, at least
 
 
 class Stopped(Exception):  # noqa: N818 - an instruction, not an error
@@ -65,19 +65,25 @@ class Channel:
 
 
 def training(channel, problem, train):
-    """Reply the seconds of a step after each round of epochs, with the losses of its epochs."""
+    """Reply the seconds of a step after each round of epochs; after the first, their losses.
+
+    A later round is as many epochs as are worth timing.
+    """
     task, losses = problem.task, []
+    compared = False
     began = time.perf_counter()
 
     def on_epoch(loss):
-        nonlocal began
+        nonlocal began, compared
         losses.append(float(loss))
-        if len(losses) < task.epochs:
+        elapsed = time.perf_counter() - began
+        if elapsed < ROUND_SECONDS if compared else len(losses) < task.epochs:
             return
-        seconds = (time.perf_counter() - began) / (task.epochs * task.steps)
+        seconds = elapsed / (len(losses) * task.steps)
         channel.reply(seconds=seconds, values=losses, peak_memory=_peak_memory())
         losses.clear()
         channel.wait()
+        compared = True
         began = time.perf_counter()
 
     train(problem, on_epoch)
