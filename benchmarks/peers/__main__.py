@@ -1,4 +1,7 @@
-"""``python -m benchmarks.peers``: the same work in FastNN and in what a user would pick instead."""
+"""``python -m benchmarks.peers``: the same work in FastNN and in what a user would pick instead.
+
+Needs ``pip install -e '.[peers]'``; a library that is not installed is named as missing.
+"""
 
 import json
 import subprocess
