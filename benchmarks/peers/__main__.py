@@ -41,6 +41,8 @@ class Comparison:
         FastNN first.
     directory : str
         Where the samples lie.
+    json_path : Path, optional
+        Written anew after each row, so that an end before the last one loses nothing.
 
     """
 
@@ -49,6 +51,7 @@ class Comparison:
     quick: bool
     libraries: list
     directory: str
+    json_path: Path | None
 
     def chooses(self, name):
         return not self.texts or any(text in name for text in self.texts)
@@ -71,11 +74,11 @@ class Comparison:
         names, threads = [library.name for library in self.libraries], max(self.threads)
         if self.chooses(DIGITS):
             progress(DIGITS)
-            report["rows"].append(digits_process(names, threads, self.rounds))
+            self._add(report, digits_process(names, threads, self.rounds))
         if self.chooses(MEMORY):
             progress(MEMORY)
             memory = peak_memory(self.libraries, threads, self.directory, quick=self.quick)
-            report["rows"].append(memory)
+            self._add(report, memory)
 
     def _measure_by_turns(self, rows, threads, report, progress):
         with ExitStack() as stack:
@@ -86,7 +89,12 @@ class Comparison:
             report["machine"] = workers[0].ask(ask="about")["answer"]
             for row in rows:
                 progress(f"{row.name}, threads {threads}")
-                report["rows"].append(run_row(row, workers, self.rounds))
+                self._add(report, run_row(row, workers, self.rounds))
+
+    def _add(self, report, row):
+        report["rows"].append(row)
+        if self.json_path is not None:
+            self.json_path.write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 
 def run(
@@ -132,10 +140,8 @@ def run(
         subprocess.run(
             [sys.executable, "-m", "benchmarks.peers.problems", directory], cwd=ROOT, check=True
         )
-        comparison = Comparison(rows or [], threads or [1, 2], quick, present, directory)
+        comparison = Comparison(rows or [], threads or [1, 2], quick, present, directory, json_path)
         comparison.measure(report, console.log)
-    if json_path is not None:
-        json_path.write_text(json.dumps(report, indent=1), encoding="utf-8")
     _show(report)
 
 
