@@ -1,5 +1,6 @@
 """Run the rows: first the same answers from all, then rounds by turns."""
 
+import time
 from contextlib import suppress
 from dataclasses import asdict
 from statistics import median, quantiles
@@ -12,6 +13,8 @@ from .processes import WorkerError
 # Sums of float32 taken in another order differ in the last bits, and each step of a training starts
 # from the differences of the one before: relative, of losses, gradients' norms and outputs.
 TOLERANCE = {"training": 2e-3, "gradient": 1e-4, "inference": 1e-4, "fit": 2e-3}
+
+PATIENCE, FEWEST_ROUNDS = 2.0, 3  # a library whose round takes more seconds has so few of them
 
 
 def run_row(row, workers, rounds):
@@ -83,16 +86,21 @@ def _alternate(workers, rounds, results, *, wants_share):
 
     No two workers follow each other always.
     """
-    peaks = []
+    peaks, slow = [], set()
     for number in range(rounds):
         shift = number % max(1, len(workers))
         for worker in workers[shift:] + workers[:shift]:
-            result = results[worker.name]
+            if worker.name in slow and number >= FEWEST_ROUNDS:
+                continue
+            began = time.perf_counter()
             try:
-                result.setdefault("seconds", []).append(worker.ask(go=True)["seconds"])
+                seconds = worker.ask(go=True)["seconds"]
+                results[worker.name].setdefault("seconds", []).append(seconds)
             except WorkerError as error:
                 results[worker.name] = {"error": str(error)}
                 workers = [each for each in workers if each is not worker]
+            if time.perf_counter() - began > PATIENCE:
+                slow.add(worker.name)
             if wants_share and worker.name == FASTNN:
                 peaks += filter(None, [_fma_peak(worker)])
     return median(peaks) if peaks else None
@@ -119,8 +127,9 @@ def summary(row, results, peak=None):
             continue
         result["median"] = median(result["seconds"])
         result["spread"] = spread(result["seconds"])
-        if fastnn and name != FASTNN:  # by pairs: what slows a whole round down slows both
-            ratios = [s / f for s, f in zip(result["seconds"], fastnn, strict=True)]
+        if fastnn and name != FASTNN:
+            # By pairs, as what slows a whole round down slows both; a slow library has fewer.
+            ratios = [s / f for s, f in zip(result["seconds"], fastnn, strict=False)]
             result["ratio"], result["ratio_spread"] = median(ratios), spread(ratios)
         if peak is not None:
             result["share"] = flops(row.task) / result["median"] / peak
