@@ -89,16 +89,16 @@ def _part(x, i, j):  # type: ignore[no-untyped-def]
     return Operand(x.address + i * x.row + j * x.column, x.row, x.column)
 
 
-@njit
-def _rows_of_tile(left, mr):  # type: ignore[no-untyped-def]
-    """Return the next tile's rows: as many as there are tiles for."""
-    rows = mr if left >= mr or mr < 8 else 8
-    while rows > left:
-        rows = 4 if rows > 4 else rows // 2
+@njit(inline="always")
+def _rows_of_tile(left, most, mr, vectors):  # type: ignore[no-untyped-def]
+    rows = min(left, most)
+    if vectors < 2:
+        while rows != mr and rows & (rows - 1) != 0:  # as `is_narrow_tile`
+            rows -= 1
     return rows
 
 
-@njit
+@njit(inline="always")
 def _vectors_of_tile(columns, m, lanes, most):  # type: ignore[no-untyped-def]
     """Return how many vectors the next tile takes; 0 stands for a single column."""
     vectors = columns // lanes + (MASKS and columns % lanes != 0)
@@ -109,7 +109,7 @@ def _vectors_of_tile(columns, m, lanes, most):  # type: ignore[no-untyped-def]
     return min(2, vectors)
 
 
-@njit
+@njit(inline="always")
 def _multiply_panel(  # type: ignore[no-untyped-def]
     element, m, width, kc, a, b, out, first, vectors, packs, panel, scratch
 ):
@@ -119,7 +119,7 @@ def _multiply_panel(  # type: ignore[no-untyped-def]
     direct = out.column == size
     i = 0
     while i < m:
-        rows = _rows_of_tile(m - i, a.tile)
+        rows = _rows_of_tile(m - i, a.tile, mr, vectors)
         a_tile = a.address + i // mr * a.group + i % mr * a.row
         to = _part(out, i, 0)
         next_out = to.address + rows * out.row if m - i > rows else out.address + width * size
@@ -145,7 +145,7 @@ def _multiply_panel(  # type: ignore[no-untyped-def]
         i += rows
 
 
-@njit
+@njit(inline="always")
 def _multiply_block(element, m, n, kc, a, b, out, first, fresh, panels, packed, scratch):  # type: ignore[no-untyped-def]
     """Multiply a block of `a` with all panels of a block of `b`, which are packed if `fresh`."""
     size, lanes = numbers(element).itemsize, numbers(element).lanes
@@ -172,13 +172,13 @@ def _multiply_block(element, m, n, kc, a, b, out, first, fresh, panels, packed, 
             panel = _part(panel, kc, 0)  # the next begins behind this one
 
 
-@njit
+@njit(inline="always")
 def _group_row(mr, size):  # type: ignore[no-untyped-def]
     """Return the bytes from one column of a packed group of rows to the next."""
     return (mr * size + STRIP - 1) // STRIP * STRIP
 
 
-@njit
+@njit(inline="always")
 def _pack_rows(element, m, kc, a, to):  # type: ignore[no-untyped-def]
     """Copy a block of `a` in groups of mr rows, the columns of each group in one piece."""
     size, mr = numbers(element).itemsize, numbers(element).mr
@@ -190,7 +190,7 @@ def _pack_rows(element, m, kc, a, to):  # type: ignore[no-untyped-def]
         )  # fmt: skip
 
 
-@njit
+@njit(inline="always")
 def _choose_panels(m, size, lanes, mr, mc, b, out):  # type: ignore[no-untyped-def]
     transposes = b.column != size
     packs = not transposes and m >= 2 * mr and b.row > 2 * lanes * size
@@ -198,7 +198,7 @@ def _choose_panels(m, size, lanes, mr, mc, b, out):  # type: ignore[no-untyped-d
     return Panels(8 if wide else 2, packs, transposes, m > mc)
 
 
-@njit
+@njit(inline="always")
 def _choose_cuts(m, n, k, numbers, panels):  # type: ignore[no-untyped-def]
     """Even parts of k, and for few rows a shape in which `b` is read as it lies in memory."""
     kc, nc = numbers.kc, numbers.nc
@@ -208,18 +208,18 @@ def _choose_cuts(m, n, k, numbers, panels):  # type: ignore[no-untyped-def]
     return Cuts(numbers.mc, (k + parts - 1) // parts, nc)
 
 
-@njit
+@njit(inline="always")
 def _is_hostile(a, size):  # type: ignore[no-untyped-def]
     return a.row % HOSTILE == 0 or (a.row == size and a.column % HOSTILE == 0)
 
 
-@njit
+@njit(inline="always")
 def _packs_rows(m, n, k, size, nr, a):  # type: ignore[no-untyped-def]
     large = m * k * size > L1 and n >= FEW_COLUMNS
     return m > FEW_ROWS and k > 32 and (large or (n > nr and _is_hostile(a, size)))
 
 
-@njit
+@njit(inline="always")
 def _rows(element, m, kc, a, packs, packed, most):  # type: ignore[no-untyped-def]
     """Return a block of `a` as tiles of at most `most` rows read it, packed or where it is."""
     size, mr = numbers(element).itemsize, numbers(element).mr
@@ -230,7 +230,7 @@ def _rows(element, m, kc, a, packs, packed, most):  # type: ignore[no-untyped-de
     return Rows(a.address, a.row, a.column, mr * a.row, most)
 
 
-@njit
+@njit(inline="always")
 def _multiply(element, m, n, k, a, b, out):  # type: ignore[no-untyped-def]
     """Multiply on one thread."""
     constants = numbers(element)

@@ -41,24 +41,26 @@ ROWS_AHEAD = 16  # of the next tile's `out`, whose prefetching is spread over a 
 
 
 @cache
-def tile_rows() -> tuple[int, ...]:
-    """Return the numbers of rows that tiles have: mr, then powers of two."""
-    mr = tiling(4).mr
-    return (mr, *(rows for rows in (8, 4, 2, 1) if rows < mr))
-
-
-@cache
 def tile_sizes() -> list[tuple[int, int, int]]:
     """Return (rows, vectors, whether it packs) of all tiles.
 
-    Wide ones are for one row or two, which would have too few sums to keep the arithmetic
-    busy. No vectors stand for a single column, which units without masks need.
+    Any number of rows up to mr for two vectors; for one, mr and powers of two, which spares
+    compiling. Wide tiles are for one row or two, which would have too few sums to keep the
+    arithmetic busy. No vectors stand for a single column, which units without masks need.
     """
-    widths = (1, 2) if vector_unit().masks else (0, 1, 2)
-    sizes = [(1, 8, 0), (1, 4, 0), (2, 4, 0)]
-    sizes += [(rows, vectors, 0) for vectors in widths for rows in tile_rows()]
-    sizes += [(tile_rows()[0], vectors, 1) for vectors in widths if vectors]
+    mr = tiling(4).mr
+    few = [rows for rows in range(1, mr + 1) if is_narrow_tile(rows, mr)]
+    sizes = [(1, 8, 0), (1, 4, 0), (2, 4, 0), (mr, 2, 1), (mr, 1, 1)]
+    sizes += [(rows, 2, 0) for rows in range(1, mr + 1)]
+    sizes += [(rows, 1, 0) for rows in few]
+    if not vector_unit().masks:
+        sizes += [(rows, 0, 0) for rows in few]
     return sizes
+
+
+def is_narrow_tile(rows: int, mr: int) -> bool:
+    """Return whether there is a tile of so many rows with fewer than two vectors."""
+    return rows == mr or rows & (rows - 1) == 0
 
 
 @intrinsic

@@ -252,7 +252,7 @@ def copy(element, itemsize, to, to_row, to_column, source, row, column, rows, co
         _copy_elements(element, to, to_row, to_column, source, row, column, rows, columns)
 
 
-@njit
+@njit(inline="always")
 def pack(element, itemsize, to, to_row, source, row, column, rows, columns):  # type: ignore[no-untyped-def]
     """Copy to a panel: its rows have room for whole STRIPs."""
     if row == itemsize:
