@@ -32,7 +32,7 @@ from numba.extending import intrinsic
 from kernels.block import compile_block
 from kernels.interface import Array
 from kernels.simd import INDEX
-from kernels.threads import get_num_threads
+from kernels.threads import MAX_THREADS, get_num_threads, number_of_threads
 from kernels.tiling import vector_unit
 
 SOURCES = ("tiling", "simd", "microkernel", "packing", "block", "packed")
@@ -250,3 +250,25 @@ def compute(a: Array, b: Array, out: Array) -> None:
     if not multiply_alone(block, threads, a, b, out):
         numba.set_num_threads(threads)  # Numba keeps a number for each Python thread
         _compile_threaded(a.dtype)(block, threads, a, b, out)
+
+
+@njit
+def multiply_alone(block, a, b, out):  # type: ignore[no-untyped-def]
+    """`multiply` on one thread: without the `prange`, which takes long to compile."""
+    _call(block, _arrange(a, b, out)[1])
+
+
+@njit
+def multiply_threaded(block, threads, a, b, out):  # type: ignore[no-untyped-def]
+    """`multiply` on as many threads as ``threads[0]`` says by then."""
+    numba.set_num_threads(threads[0])  # Numba keeps a number for each Python thread
+    multiply(block, threads[0], a, b, out)
+
+
+def prepare(a: Array, b: Array, out: Array) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """Return what compiled code calls for ``out = a @ b``."""
+    block = block_address(a.dtype)
+    if MAX_THREADS > 1 and a.shape[0] * a.shape[1] * b.shape[1] >= 2 * TASK:
+        numba.set_num_threads(get_num_threads())  # wakes the threads; compiled code can't
+        return multiply_threaded, (block, number_of_threads, a, b, out)
+    return multiply_alone, (block, a, b, out)
