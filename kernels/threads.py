@@ -4,15 +4,24 @@ Both have a number of their own, and of different kinds: BLAS keeps one for the 
 one for each Python thread. The number here is the process's. Setting it sets both, and a
 kernel of this package that uses threads asks here for it, on whichever Python thread it runs.
 
-Importing this module asks Numba for OpenMP's threads, which wake fastest and can be launched
-from several Python threads at once; where the library is missing, Numba takes the next layer
-it finds (``numba.threading_layer()`` tells which). ``NUMBA_THREADING_LAYER`` and
-``NUMBA_THREADING_LAYER_PRIORITY`` in the environment have precedence. OpenMP does not survive
-a ``fork``: processes that use kernels are to be started with ``spawn``.
+Numba's threads come from one of three libraries, its *threading layers*. Importing this module
+chooses OpenMP, whose threads wake fastest; ``NUMBA_THREADING_LAYER`` and
+``NUMBA_THREADING_LAYER_PRIORITY`` in the environment have precedence. Only OpenMP and TBB can be
+launched from several Python threads at once; the third layer, ``workqueue``, then ends the
+process. Where it is what Numba would take, compiled kernels are held to one thread and the
+logger ``kernels.threads`` says so.
+
+OpenMP's threads do not survive a ``fork``, and Numba ends a child process that launches them
+all the same. Compiled kernels in a child whose parent had launched them are therefore held to
+one thread; BLAS, which starts threads anew, keeps its number. A process that is to use all
+cores is one started with ``spawn``, or forked before the first product on several threads.
 """
 
+import logging
 import operator
 import os
+from importlib import import_module
+from threading import Lock
 from types import SimpleNamespace
 
 import numba
@@ -22,10 +31,66 @@ from threadpoolctl import OpenBLASController, threadpool_limits
 if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
     config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # type: ignore[attr-defined]
 
-# The cores, unless the environment sets another number.
-MAX_THREADS: int = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+_MODULES = {"omp": "omppool", "tbb": "tbbpool", "workqueue": "workqueue"}
+# What the other values of NUMBA_THREADING_LAYER stand for.
+_CHOICES = {"safe": ["tbb"], "threadsafe": ["tbb", "omp"], "forksafe": ["tbb", "workqueue"]}
 
-_process = SimpleNamespace(num_threads=MAX_THREADS)
+
+def _loads(layer: str) -> bool:
+    try:
+        import_module(f"numba.np.ufunc.{_MODULES[layer]}")
+    except ImportError:
+        return False
+    return True
+
+
+def _threading_layer() -> str | None:
+    """Return the layer that Numba is going to launch, without launching it."""
+    stated = config.THREADING_LAYER.lower()  # type: ignore[attr-defined]
+    priority = config.THREADING_LAYER_PRIORITY  # type: ignore[attr-defined]
+    candidates = [stated] if stated in _MODULES else _CHOICES.get(stated, priority)
+    return next(filter(_loads, candidates), None)
+
+
+# The cores, unless the environment sets another number; 1 where threads would not be safe.
+MAX_THREADS: int = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+_process = SimpleNamespace(
+    max_threads=MAX_THREADS,
+    num_threads=MAX_THREADS,
+    reason="",  # why fewer are allowed than there are cores
+    setting=Lock(),
+)
+
+
+def _hold_to_one_thread(reason: str) -> None:
+    _process.max_threads = _process.num_threads = 1
+    _process.reason = f": {reason}"
+
+
+_layer = _threading_layer()
+if MAX_THREADS > 1 and _layer not in ("omp", "tbb"):
+    MAX_THREADS = 1
+    _hold_to_one_thread(
+        f"Numba's threading layer would be {_layer}, which several Python threads cannot use at "
+        "once; install OpenMP (libgomp) for compiled kernels on several threads"
+    )
+    logging.getLogger(__name__).warning("compiled kernels use one thread%s", _process.reason)
+
+
+def _after_fork() -> None:
+    _process.setting = Lock()  # a thread that the child does not have may have held it
+    try:
+        launched = numba.threading_layer()  # type: ignore[attr-defined]
+    except ValueError:  # none was, so that the child can
+        return
+    if launched == "omp":
+        _hold_to_one_thread(
+            "this process was forked from one that had launched OpenMP's threads, which do not "
+            "survive it; start it with multiprocessing's method 'spawn'"
+        )
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def set_num_threads(n: int) -> None:
@@ -35,7 +100,7 @@ def set_num_threads(n: int) -> None:
     ----------
     n : int
         From 1 to the number of threads there are: ``NUMBA_NUM_THREADS`` where the environment
-        sets it, otherwise the number of cores.
+        sets it, otherwise the number of cores; only 1 where Numba's threads are not safe to use.
 
     Raises
     ------
@@ -44,21 +109,27 @@ def set_num_threads(n: int) -> None:
 
     """
     n = operator.index(n)
-    if not 1 <= n <= MAX_THREADS:
-        raise ValueError(f"{n} threads were asked for; 1 to {MAX_THREADS} are allowed here")
-    # threadpoolctl lets one Python thread at a time speak for OpenBLAS, the first that did; the
-    # number here is the process's, and whoever sets it speaks.
-    OpenBLASController.clear_controlling_thread(force=True)
-    threadpool_limits(limits=n, user_api="blas")  # stays, since it is not used as a context
-    numba.set_num_threads(n)
-    _process.num_threads = n
+    if not 1 <= n <= _process.max_threads:
+        raise ValueError(
+            f"{n} threads were asked for; 1 to {_process.max_threads} are allowed here"
+            f"{_process.reason}"
+        )
+    with _process.setting:
+        # threadpoolctl lets one Python thread at a time speak for OpenBLAS, the first that did;
+        # the number here is the process's, and whoever sets it speaks.
+        OpenBLASController.clear_controlling_thread(force=True)
+        threadpool_limits(limits=n, user_api="blas")  # stays, since it is not used as a context
+        if _process.max_threads > 1:
+            numba.set_num_threads(n)
+        _process.num_threads = n
 
 
 def get_num_threads() -> int:
     """Return the number last set, in whichever Python thread.
 
-    Before the first call of `set_num_threads` it is all there are; BLAS then still has its own
-    default, which is the same unless the environment says otherwise (``OPENBLAS_NUM_THREADS``).
+    Before the first call of `set_num_threads` it is all that are allowed; BLAS then still has
+    its own default, which is the number of cores unless the environment says otherwise
+    (``OPENBLAS_NUM_THREADS``).
     """
     num_threads: int = _process.num_threads
     return num_threads

@@ -1,6 +1,8 @@
 """One number of threads for the process, whoever asks and on whichever Python thread."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from threading import Event
 
 import numba
 import numpy as np
@@ -8,7 +10,9 @@ import pytest
 from threadpoolctl import threadpool_info
 
 import kernels
-from kernels.threads import MAX_THREADS
+from kernels.threads import MAX_THREADS, _loads
+
+needs_openmp = pytest.mark.skipif(not _loads("omp"), reason="OpenMP is not installed")
 
 
 def _blas_threads():
@@ -19,7 +23,8 @@ def _blas_threads():
 def test_one_number_for_numba_and_blas(n):
     kernels.set_num_threads(n)
     assert kernels.get_num_threads() == n
-    assert numba.get_num_threads() == n
+    if MAX_THREADS > 1:
+        assert numba.get_num_threads() == n
     assert _blas_threads() == {n}
 
 
@@ -46,27 +51,200 @@ def test_no_fractions():
 
 
 def test_products_on_several_python_threads_at_once():
-    rng = np.random.default_rng(0)
-    a, b = rng.standard_normal((130, 100)), rng.standard_normal((100, 60))
+    """Small ones, large ones that share OpenMP's threads, and another number of these meanwhile."""
     kernel = kernels.get("numba")
-    expected = kernel(a, b)
-    if numba.threading_layer() == "workqueue":
-        pytest.skip("Numba's workqueue layer ends the process here; OpenMP is not installed")
+    rng = np.random.default_rng(0)
+    cases = []
+    for dtype, n in product([np.float32, np.float64], [3, 60, 260]):
+        a, b = (rng.standard_normal((n + i, n + 1 - i)).astype(dtype) for i in (0, 1))
+        cases.append((a, b, kernel(a, b).tobytes()))
+    done = Event()
+
+    def change_the_number():
+        while not done.is_set():
+            for n in range(1, MAX_THREADS + 1):
+                kernels.set_num_threads(n)
+
+    def multiply(seed):
+        order = np.random.default_rng(seed).integers(len(cases), size=300)
+        return sum(kernel(a, b).tobytes() != c for a, b, c in (cases[i] for i in order))
+
+    with ThreadPoolExecutor(5) as pool:
+        changing = pool.submit(change_the_number)
+        try:
+            wrong = list(pool.map(multiply, range(4)))
+        finally:
+            done.set()
+        changing.result()
+    assert wrong == [0, 0, 0, 0]
+
+
+def test_the_number_last_set_is_that_of_both():
     with ThreadPoolExecutor(4) as pool:
-        for c in pool.map(lambda _: kernel(a, b), range(200)):
-            np.testing.assert_array_equal(c, expected)
+        list(pool.map(kernels.set_num_threads, [1 + i % MAX_THREADS for i in range(100)]))
+    assert _blas_threads() == {kernels.get_num_threads()}
+
+
+NO_OPENMP = "import sys; sys.modules['numba.np.ufunc.omppool'] = None\n"
+NO_TBB = "import sys; sys.modules['numba.np.ufunc.tbbpool'] = None\n"
+SAID = (
+    "import sys, logging; logging.basicConfig(format='%(name)s: %(message)s', stream=sys.stdout)\n"
+)
+HELD_TO_ONE = """
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np, kernels
+
+a = np.random.default_rng(0).standard_normal((300, 300))
+kernel = kernels.get("numba")
+with ThreadPoolExecutor(4) as pool:  # under workqueue, two launches at once end the process
+    for c in pool.map(lambda _: kernel(a, a), range(100)):
+        np.testing.assert_allclose(c, a @ a)
+kernels.set_num_threads(1)
+print(kernels.get_num_threads())
+try:
+    kernels.set_num_threads(2)
+except ValueError as error:
+    print(error)
+"""
 
 
 @pytest.mark.parametrize(
-    ("environment", "layer"),
-    [({}, "omp"), ({"NUMBA_THREADING_LAYER": "workqueue"}, "workqueue")],
+    ("environment", "blocked", "layer"),
+    [
+        ({}, NO_OPENMP + NO_TBB, "workqueue"),
+        ({"NUMBA_THREADING_LAYER": "workqueue"}, "", "workqueue"),
+        ({"NUMBA_THREADING_LAYER": "tbb"}, NO_TBB, "None"),
+        ({"NUMBA_THREADING_LAYER": "forksafe"}, NO_TBB, "workqueue"),
+        ({"NUMBA_THREADING_LAYER_PRIORITY": "workqueue omp tbb"}, "", "workqueue"),
+    ],
 )
-def test_threading_layer(run_python, environment, layer):
-    omp = pytest.importorskip("numba.np.ufunc.omppool", reason="OpenMP is not installed")
-    assert omp
-    script = """
+def test_one_thread_where_threads_are_not_safe(run_python, environment, blocked, layer):
+    environment = {"NUMBA_NUM_THREADS": "2"} | environment
+    lines = run_python(blocked + SAID + HELD_TO_ONE, **environment).splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("kernels.threads: compiled kernels use one thread: ")
+    assert f"would be {layer}" in lines[0]
+    assert "libgomp" in lines[0]
+    assert lines[1] == "1"
+    assert lines[2].startswith("2 threads were asked for; 1 to 1 are allowed here: ")
+    assert "libgomp" in lines[2]
+
+
+def test_nothing_is_said_where_one_thread_is_all(run_python):
+    assert run_python(NO_OPENMP + NO_TBB + SAID + "import kernels", NUMBA_NUM_THREADS="1") == ""
+
+
+@needs_openmp
+@pytest.mark.parametrize("environment", [{}, {"NUMBA_THREADING_LAYER": "threadsafe"}])
+def test_openmp_is_chosen_and_not_launched_by_the_import(run_python, environment):
+    script = f"""
+{NO_TBB}
 import numba, kernels
-kernels.set_num_threads(1)
-print(numba.threading_layer())
+try:
+    numba.threading_layer()
+except ValueError:
+    kernels.set_num_threads(2)
+    print(numba.threading_layer(), numba.get_num_threads())
 """
-    assert run_python(script, **environment) == layer
+    assert run_python(script, NUMBA_NUM_THREADS="2", **environment) == "omp 2"
+
+
+FORK = """
+import os, threading, warnings
+import numpy as np, kernels
+
+# Newer Pythons warn of any fork of a process with threads.
+warnings.simplefilter("ignore", DeprecationWarning)
+kernel = kernels.get("numba")
+a = np.random.default_rng(0).standard_normal((400, 400))
+
+def in_child(work):
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            status = work()
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@needs_openmp
+def test_a_child_computes_on_one_thread_after_openmp_was_launched(run_python):
+    script = f"""{FORK}
+expected = kernel(a, a)
+
+def work():
+    assert kernels.get_num_threads() == 1
+    assert (kernel(a, a) == expected).all()
+    kernels.set_num_threads(1)
+    try:
+        kernels.set_num_threads(2)
+    except ValueError as error:
+        assert "1 to 1" in str(error) and "forked" in str(error) and "spawn" in str(error)
+        return 0
+
+def child_of_a_child():
+    in_child(work)
+    return 0
+
+in_child(work)
+in_child(child_of_a_child)
+assert kernels.get_num_threads() == 2
+assert (kernel(a, a) == expected).all()
+print("done")
+"""
+    assert run_python(script, NUMBA_NUM_THREADS="2") == "done"
+
+
+@needs_openmp
+def test_a_child_launches_its_own_threads_before_its_parent_did(run_python):
+    script = f"""{FORK}
+import numba
+
+def work():
+    kernels.set_num_threads(2)
+    expected = kernel(a, a)
+    assert numba.threading_layer() == "omp"
+    kernels.set_num_threads(1)
+    assert (kernel(a, a) == expected).all()
+    return 0
+
+in_child(work)
+in_child(work)
+assert work() == 0
+print("done")
+"""
+    assert run_python(script, NUMBA_NUM_THREADS="2") == "done"
+
+
+@needs_openmp
+def test_a_fork_while_other_threads_multiply(run_python):
+    script = f"""{FORK}
+small = a[:20, :20].copy()
+expected = kernel(a, a), kernel(small, small)
+done = threading.Event()
+
+def multiply():
+    while not done.is_set():
+        assert (kernel(a, a) == expected[0]).all()
+        kernels.set_num_threads(1)
+        kernels.set_num_threads(2)
+
+def work():
+    assert (kernel(a, a) == expected[0]).all() and (kernel(small, small) == expected[1]).all()
+    kernels.set_num_threads(1)
+    return 0
+
+threads = [threading.Thread(target=multiply) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for _ in range(20):
+    in_child(work)
+done.set()
+for thread in threads:
+    thread.join()
+print("done")
+"""
+    assert run_python(script, NUMBA_NUM_THREADS="2") == "done"
