@@ -261,14 +261,20 @@ def multiply_alone(block, a, b, out):  # type: ignore[no-untyped-def]
 @njit
 def multiply_threaded(block, threads, a, b, out):  # type: ignore[no-untyped-def]
     """`multiply` on as many threads as ``threads[0]`` says by then."""
-    numba.set_num_threads(threads[0])  # Numba keeps a number for each Python thread
+    if threads[0] > 1:
+        numba.set_num_threads(threads[0])  # Numba keeps a number for each Python thread
     multiply(block, threads[0], a, b, out)
 
 
 def prepare(a: Array, b: Array, out: Array) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """Return what compiled code calls for ``out = a @ b``."""
     block = block_address(a.dtype)
-    if MAX_THREADS > 1 and a.shape[0] * a.shape[1] * b.shape[1] >= 2 * TASK:
+    (m, k), n = a.shape, b.shape[1]
+    cost = min(
+        _cost.py_func(m, n, k, b.strides[1], out.strides[1], a.itemsize),
+        _cost.py_func(n, m, k, a.strides[0], out.strides[0], a.itemsize),
+    )
+    if MAX_THREADS > 1 and cost >= 2 * TASK:
         numba.set_num_threads(get_num_threads())  # wakes the threads; compiled code can't
         return multiply_threaded, (block, number_of_threads, a, b, out)
     return multiply_alone, (block, a, b, out)
