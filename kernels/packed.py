@@ -252,6 +252,10 @@ def compute(a: Array, b: Array, out: Array) -> None:
         _compile_threaded(a.dtype)(block, threads, a, b, out)
 
 
+# What numba.set_num_threads calls: by name, since code with an address in it can't be cached.
+_use_threads = types.ExternalFunction("set_num_threads", types.void(types.intc))
+
+
 @njit
 def multiply_alone(block, a, b, out):  # type: ignore[no-untyped-def]
     """`multiply` on one thread: without the `prange`, which takes long to compile."""
@@ -262,7 +266,7 @@ def multiply_alone(block, a, b, out):  # type: ignore[no-untyped-def]
 def multiply_threaded(block, threads, a, b, out):  # type: ignore[no-untyped-def]
     """`multiply` on as many threads as ``threads[0]`` says by then."""
     if threads[0] > 1:
-        numba.set_num_threads(threads[0])  # Numba keeps a number for each Python thread
+        _use_threads(threads[0])  # Numba keeps a number for each Python thread
     multiply(block, threads[0], a, b, out)
 
 
@@ -275,6 +279,6 @@ def prepare(a: Array, b: Array, out: Array) -> tuple[Callable[..., Any], tuple[A
         _cost.py_func(n, m, k, a.strides[0], out.strides[0], a.itemsize),
     )
     if MAX_THREADS > 1 and cost >= 2 * TASK:
-        numba.set_num_threads(get_num_threads())  # wakes the threads; compiled code can't
+        numba.set_num_threads(get_num_threads())  # launches them, which compiled code can't
         return multiply_threaded, (block, number_of_threads, a, b, out)
     return multiply_alone, (block, a, b, out)
