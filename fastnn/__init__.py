@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fastnn.callbacks import Checkpoint, CSVLog, EarlyStopping, StopOnNaN
+    from fastnn.inference import Predictor
     from fastnn.layers import Dense, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
     from fastnn.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
     from fastnn.network import Sequential
+    from fastnn.objective import Objective
     from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
     from fastnn.training import Epoch, Evaluation, History, StopTraining, Training, evaluate, fit
 
@@ -30,7 +32,9 @@ __all__ = [
     "LeakyReLU",
     "Loss",
     "MeanSquaredError",
+    "Objective",
     "Optimizer",
+    "Predictor",
     "RMSProp",
     "ReLU",
     "Sequential",
@@ -45,7 +49,10 @@ __all__ = [
     "fit",
 ]
 
-_MODULES = ("callbacks", "layers", "losses", "network", "optimizers", "training")
+_MODULES = (
+    *("callbacks", "inference", "layers", "losses", "network", "objective", "optimizers"),
+    "training",
+)
 
 
 def __getattr__(name: str) -> object:

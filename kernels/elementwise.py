@@ -59,6 +59,12 @@ def take_bytes(
 
 
 @compiled
+def next_batch(start: Integers, rows: int) -> None:
+    """Move on to the next batch: ``start[0] += rows``."""
+    start[0] += rows
+
+
+@compiled
 def add_bias(bias: Array, y: Array) -> None:
     """Add ``bias[n]`` to every row of ``y[m, n]``, in place."""
     for i in range(y.shape[0]):

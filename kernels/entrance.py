@@ -126,7 +126,9 @@ def _enter(typing_context: object, record: NumbaType, key: NumbaType) -> Definit
         arguments = []
         for kind in kinds:
             is_array = isinstance(kind, types.Array)
-            arguments.append((_load_array if is_array else _load_number)(context, builder, kind, slots))
+            arguments.append(
+                (_load_array if is_array else _load_number)(context, builder, kind, slots)
+            )
             slots = _after(builder, slots, 1 + 2 * kind.ndim if is_array else 1)
         context.get_function(callee, signature)(builder, arguments)
         return context.get_dummy_value()
@@ -144,9 +146,7 @@ def _load_number(context: Any, builder: ir.IRBuilder, kind: NumbaType, slots: ir
 
 
 def _load_array(context: Any, builder: ir.IRBuilder, kind: NumbaType, slots: ir.Value) -> ir.Value:  # noqa: ANN401
-    address, *sizes = (
-        builder.load(_after(builder, slots, i)) for i in range(1 + 2 * kind.ndim)
-    )
+    address, *sizes = (builder.load(_after(builder, slots, i)) for i in range(1 + 2 * kind.ndim))
     array = make_array(kind)(context, builder)
     data = context.get_data_type(kind.dtype)
     populate_array(

@@ -30,12 +30,13 @@ from numba.core.typing import Signature
 from numba.extending import intrinsic
 
 from kernels.block import compile_block
+from kernels.denormals import read_mode, restore_mode
 from kernels.interface import Array
 from kernels.simd import INDEX
 from kernels.threads import MAX_THREADS, get_num_threads, number_of_threads
 from kernels.tiling import vector_unit
 
-SOURCES = ("tiling", "simd", "microkernel", "packing", "block", "packed")
+SOURCES = ("tiling", "simd", "microkernel", "packing", "block", "denormals", "packed")
 
 VECTOR = vector_unit().width
 
@@ -146,9 +147,13 @@ def _grid(m, n, tasks, itemsize):  # type: ignore[no-untyped-def]
 
 @njit(parallel=True)
 def _launch(block, product, m_parts, n_parts, itemsize):  # type: ignore[no-untyped-def]
+    mode = read_mode()
     for task in prange(m_parts * n_parts):
         i, j = task // n_parts, task % n_parts
+        before = read_mode()
+        restore_mode(mode)  # every thread flushes denormals, or none, as the one that asked
         _call(block, _part(product, i, m_parts, j, n_parts, itemsize))
+        restore_mode(before)
 
 
 @njit

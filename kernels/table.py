@@ -5,7 +5,7 @@ compiled for a table, however long it is and whatever it computes: the loop over
 for all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,10 @@ class Table:
         self._slots: Integers = np.concatenate([*records, np.zeros(0, np.int64)])
         first = self._slots.ctypes.data
         self.rows: Integers = np.array(
-            [(entrance, first + SLOT * start) for (entrance, _), start in zip(calls, starts, strict=True)],
+            [
+                (entrance, first + SLOT * start)
+                for (entrance, _), start in zip(calls, starts, strict=True)
+            ],
             np.int64,
         ).reshape(-1, 2)
 
@@ -55,13 +58,15 @@ class Table:
         """Run all rows from top to bottom, `times` times."""
         run_rows(self.rows, times)
 
-    def between(self, inputs: Array, outputs: Array) -> Integers:
-        """Return what `run_between` needs to run this table between other arrays than these.
+    def between(self, inputs: Array, outputs: Array) -> Callable[[Array, Array], object]:
+        """Return a function of other arrays that runs this table in place of these two.
+
+        It keeps the table for itself: nobody else may run it meanwhile, in any thread.
 
         Parameters
         ----------
         inputs, outputs : ndarray
-            Each an argument of a call.
+            C-contiguous, and each an argument of a call.
 
         """
         first = self._slots.ctypes.data
@@ -70,7 +75,12 @@ class Table:
             for array in (inputs, outputs)
         ]
         counts = [len(places[0]), len(places[1]), len(self.rows)]
-        return np.array([*counts, *places[0], *places[1], *self.rows.flat], np.int64)
+        program = np.array([*counts, *places[0], *places[1], *self.rows.flat], np.int64)
+
+        def run(x: Array, out: Array, program: Integers = program, table: Table = self) -> None:
+            run_between(program, x, out)
+
+        return run
 
 
 def _record(argument: object) -> Integers:
