@@ -179,7 +179,7 @@ class Plan:
         tables = []
         for compiled, group in groupby(calls, lambda call: call[1] is not None):
             if compiled:
-                tables.append(Table([(address, args) for _, address, args in group]))
+                tables.append(Table([(address, args) for _, address, args in group if address]))
                 pieces.append(tables[-1].run)
             else:
                 pieces += [partial(call.function, *call.args) for call, *_ in group]

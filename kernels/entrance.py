@@ -22,6 +22,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import extending, types
+from numba.core import errors
 from numba.core.dispatcher import Dispatcher
 from numba.np.arrayobj import make_array, populate_array
 
@@ -72,7 +73,7 @@ def _kind(argument: object, strided: bool) -> NumbaType:
     if isinstance(argument, np.ndarray):
         kind = numba.typeof(argument)
         if strided:
-            return types.Array(kind.dtype, kind.ndim, "A", readonly=True, aligned=False)
+            return types.Array(kind.dtype, kind.ndim, "A", aligned=False)
         return types.Array(kind.dtype, kind.ndim, kind.layout, aligned=kind.aligned)
     return numba.typeof(argument) if isinstance(argument, int | float | np.number) else None
 
@@ -107,7 +108,7 @@ def _fingerprint(file: str) -> str:
 
     Numba's cache watches this file alone.
     """
-    paths = sorted(Path(__file__).parent.glob("*.py")) + [Path(file)]
+    paths = [*sorted(Path(__file__).parent.glob("*.py")), Path(file)]
     digest = hashlib.sha256()
     for path in paths:
         digest.update(path.read_bytes() if path.is_file() else b"")
@@ -117,6 +118,8 @@ def _fingerprint(file: str) -> str:
 @_with_literals
 def _enter(typing_context: object, record: NumbaType, key: NumbaType) -> Definition:
     """Call the pass known as `key` with the arguments in `record`."""
+    if not isinstance(key, types.StringLiteral):
+        raise errors.RequireLiteralValue("key")  # tried only where the pass does not compile
     function, kinds = _passes[key.literal_value]
     callee = types.Dispatcher(function)
     signature = callee.get_call_type(typing_context, kinds, {})

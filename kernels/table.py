@@ -12,7 +12,7 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 
-from kernels.compiling import compiled, inlined
+from kernels.compiling import compiled
 from kernels.entrance import SLOT
 from kernels.interface import Array
 from kernels.intrinsics import Definition, NumbaType, intrinsic
@@ -33,7 +33,7 @@ class Table:
 
     def __init__(self, calls: Sequence[tuple[int, Sequence[object]]]) -> None:
         self._arguments = [arguments for _, arguments in calls]  # what the addresses lead to
-        records: list[npt.NDArray[np.uint8]] = []
+        records: list[Integers] = []
         self._arrays: list[tuple[int, int]] = []  # the slot of each array, and its address
         starts, end = [], 0
         for arguments in self._arguments:
