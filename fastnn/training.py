@@ -108,6 +108,8 @@ class Training:
         The finished epochs; ``history[-1]`` is the newest.
     finite_steps : int
         Number of steps of this epoch before the first whose loss was not finite.
+    engine : str
+        Which one runs it: ``compiled`` or ``python``.
 
     """
 
@@ -120,6 +122,7 @@ class Training:
     steps_per_epoch: int
     history: History
     finite_steps: int = 0
+    engine: str = "python"
 
 
 Callback: TypeAlias = Callable[[Training], object]
@@ -249,7 +252,7 @@ class _EpochLoop:
         self.rng = training.rng if shuffle else None
         self.totals = np.zeros(3)
         self.plans = [(self._plan(size), times) for size, times in batches.sizes]
-        self.compiled = _is_compiled(engine, [plan for plan, _ in self.plans], on_step)
+        training.engine = _choose(engine, [plan for plan, _ in self.plans], on_step)
         self.steps_at_once = 1
 
     def _plan(self, batch_size: int) -> Plan:
@@ -266,8 +269,9 @@ class _EpochLoop:
         began = time.perf_counter()
         self.batches.restart(self.rng)
         self.totals.fill(0)
+        run = self._run_compiled if self.training.engine == "compiled" else self._run_python
         for plan, times in self.plans:
-            (self._run_compiled if self.compiled else self._run_python)(plan, times)
+            run(plan, times)
         self.training.finite_steps = int(self.totals[2])
         result = _evaluation(self.training.loss, self.totals, len(self.batches))
         return result, time.perf_counter() - began
@@ -293,12 +297,12 @@ class _EpochLoop:
             steps -= count
 
 
-def _is_compiled(engine: str, plans: Sequence[Plan], on_step: Sequence[Callback]) -> bool:
-    """Return whether epochs are run by compiled code."""
+def _choose(engine: str, plans: Sequence[Plan], on_step: Sequence[Callback]) -> str:
+    """Return ``compiled`` or ``python``; ValueError if it can't be the `engine` asked for."""
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; there are: {', '.join(ENGINES)}")
     if engine == "python":
-        return False
+        return engine
     reason = "a callback has on_step" if on_step else ""
     for plan in plans:
         if plan.table is None:
@@ -306,7 +310,7 @@ def _is_compiled(engine: str, plans: Sequence[Plan], on_step: Sequence[Callback]
             reason = f"{names} can't be called from compiled code (kernel {plan.kernel.name})"
     if reason and engine == "compiled":
         raise ValueError(f"engine 'compiled' is not possible: {reason}")
-    return not reason
+    return "python" if reason else "compiled"
 
 
 class Evaluator:
