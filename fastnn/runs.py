@@ -211,6 +211,7 @@ class Run:
             rng=self.rng,
             callbacks=(StopOnNaN(), *keeping, *callbacks),
             history=self.history,
+            engine=self.experiment.engine,
         )
         if self.history.stopped:
             raise RunError(self.history.stopped)

@@ -99,7 +99,8 @@ def _without_wrappers(function: Dispatcher) -> Dispatcher:
     """Return the pass without what calls it from Python, which takes long to compile."""
     options = {name: value for name, value in function.targetoptions.items() if name != "nopython"}
     wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return numba.njit(**options | wrappers)(function.py_func)
+    bare: Dispatcher = numba.njit(**options | wrappers)(function.py_func)
+    return bare
 
 
 @cache
@@ -116,7 +117,7 @@ def _fingerprint(file: str) -> str:
 
 
 @_with_literals
-def _enter(typing_context: object, record: NumbaType, key: NumbaType) -> Definition:
+def _enter(typing_context: Any, record: NumbaType, key: NumbaType) -> Definition:
     """Call the pass known as `key` with the arguments in `record`."""
     if not isinstance(key, types.StringLiteral):
         raise errors.RequireLiteralValue("key")  # tried only where the pass does not compile
