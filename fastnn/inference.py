@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 1024  # larger inputs are walked through in pieces of this size
 SIZES_KEPT = 8
 
-Program = Callable[[Array, Array], object]  # reads x[m, n_in], writes out[m, n_out]
+# Reads x[m, n_in], writes out[m, n_out]. False or a TypeError: this is no `x` for it.
+Program = Callable[[Array, Array], bool]
 
 
 class Predictor:
@@ -44,8 +45,7 @@ class Predictor:
         if batch_size is not None:
             if batch_size < 1:
                 raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-            rest = batch_size % ROWS_AT_ONCE
-            for rows in {min(batch_size, ROWS_AT_ONCE), rest or ROWS_AT_ONCE}:
+            for rows in {min(batch_size, ROWS_AT_ONCE), batch_size % ROWS_AT_ONCE} - {0}:
                 self._remember(rows).append(self._plan(rows))
 
     def __call__(self, x: npt.ArrayLike) -> Array:
@@ -57,40 +57,43 @@ class Predictor:
             `x` has another shape than is needed.
 
         """
-        if not (
-            type(x) is np.ndarray
-            and x.dtype is self._dtype
-            and x.ndim == 2
-            and x.shape[1] == self._n_in
-            and x.flags.c_contiguous
-        ):
-            x = self._net.check_inputs(x)
-        rows = len(x)
+        # The usual case first, without a question: the program refuses what it can't take.
+        try:
+            rows = self.batch_size or len(x)  # type: ignore[arg-type]
+            idle = self._idle[rows]
+            program = idle.pop()
+        except (TypeError, LookupError):
+            return self._call_checked(x)
+        out = np.empty((rows, self._n_out), self._dtype)
+        try:
+            fits = program(x, out)  # type: ignore[arg-type]
+        except TypeError:
+            fits = False
+        idle.append(program)
+        return out if fits else self._call_checked(x)
+
+    def _call_checked(self, x: npt.ArrayLike) -> Array:
+        # What a program takes: a read-only array, or one at an odd address, is copied.
+        inputs = np.require(self._net.check_inputs(x), requirements="CAW")
+        rows = len(inputs)
         if self.batch_size is not None and rows != self.batch_size:
             raise ValueError(f"x has {rows} rows; this was compiled for {self.batch_size}")
         out = np.empty((rows, self._n_out), self._dtype)
-        if 0 < rows <= ROWS_AT_ONCE:
-            self._run(rows, x, out)
-        else:
-            for start in range(0, rows, ROWS_AT_ONCE):
-                piece = slice(start, start + ROWS_AT_ONCE)
-                self._run(len(out[piece]), x[piece], out[piece])
+        for start in range(0, rows, ROWS_AT_ONCE):
+            piece = slice(start, start + ROWS_AT_ONCE)
+            idle = self._remember(len(out[piece]))
+            try:
+                program = idle.pop()
+            except IndexError:
+                program = self._plan(len(out[piece]))
+            program(inputs[piece], out[piece])
+            idle.append(program)
         return out
 
-    def _run(self, rows: int, x: Array, out: Array) -> None:
-        idle = self._idle.get(rows)
-        if idle is None:
-            idle = self._remember(rows)
-        try:
-            program = idle.pop()
-        except IndexError:
-            program = self._plan(rows)
-        program(x, out)
-        idle.append(program)
-
     def _remember(self, rows: int) -> list[Program]:
+        """Return the idle programs for a number of rows; forget the oldest number for a new one."""
         with self._remembering:
-            if len(self._idle) == SIZES_KEPT:
+            if rows not in self._idle and len(self._idle) == SIZES_KEPT:
                 del self._idle[next(iter(self._idle))]
             return self._idle.setdefault(rows, [])
 
@@ -101,9 +104,12 @@ class Predictor:
         if plan.table is not None:
             return plan.table.between(inputs, outputs)
 
-        def run(x: Array, out: Array) -> None:
+        def run(x: Array, out: Array) -> bool:
+            if type(x) is not np.ndarray or x.shape != inputs.shape or x.dtype != inputs.dtype:
+                return False
             inputs[...] = x
             plan.run()
             out[...] = outputs
+            return True
 
         return run

@@ -117,7 +117,7 @@ def _fingerprint(file: str) -> str:
 
 
 @_with_literals
-def _enter(typing_context: Any, record: NumbaType, key: NumbaType) -> Definition:
+def _enter(typing_context: Any, record: NumbaType, key: NumbaType) -> Definition:  # noqa: ANN401
     """Call the pass known as `key` with the arguments in `record`."""
     if not isinstance(key, types.StringLiteral):
         raise errors.RequireLiteralValue("key")  # tried only where the pass does not compile

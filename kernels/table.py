@@ -6,7 +6,9 @@ for all.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
+import numba
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
@@ -58,15 +60,17 @@ class Table:
         """Run all rows from top to bottom, `times` times."""
         run_rows(self.rows, times)
 
-    def between(self, inputs: Array, outputs: Array) -> Callable[[Array, Array], object]:
-        """Return a function of other arrays that runs this table in place of these two.
+    def between(self, inputs: Array, outputs: Array) -> Callable[[Array, Array], bool]:
+        """Return a function ``run(x, out)``: this table, with two of its arrays replaced.
 
-        It keeps the table for itself: nobody else may run it meanwhile, in any thread.
+        It takes C-contiguous, aligned, writeable arrays of the dtype of `inputs`, and raises
+        TypeError for others. If `x` has another shape than `inputs`, nothing is computed, and it
+        returns False. It keeps the table for itself: nobody else may run it meanwhile.
 
         Parameters
         ----------
         inputs, outputs : ndarray
-            C-contiguous, and each an argument of a call.
+            2-D, and each an argument of a call.
 
         """
         first = self._slots.ctypes.data
@@ -74,11 +78,13 @@ class Table:
             [first + SLOT * slot for slot, address in self._arrays if address == array.ctypes.data]
             for array in (inputs, outputs)
         ]
-        counts = [len(places[0]), len(places[1]), len(self.rows)]
-        program = np.array([*counts, *places[0], *places[1], *self.rows.flat], np.int64)
+        header = [*inputs.shape, *map(len, places), len(self.rows)]
+        program = np.array([*header, *places[0], *places[1], *self.rows.flat], np.int64)
+        run_program = _compile_program(inputs.dtype)
 
-        def run(x: Array, out: Array, program: Integers = program, table: Table = self) -> None:
-            run_between(program, x, out)
+        def run(x: Array, out: Array, table: Table = self) -> bool:
+            fits: bool = run_program(program, x, out)
+            return fits
 
         return run
 
@@ -124,11 +130,12 @@ def run_rows(rows: Integers, times: int) -> None:
             _invoke(rows[i, 0], rows[i, 1])
 
 
-@compiled
-def run_between(program: Integers, x: Array, out: Array) -> None:
-    """Run a table that reads `x` and writes `out`, see `Table.between`."""
-    inputs, outputs, rows = program[0], program[1], program[2]
-    place = 3
+def _run_program(program: Integers, x: Array, out: Array) -> bool:
+    """Put the addresses of `x` and `out` where a table has its own, and run its rows."""
+    if x.shape[0] != program[0] or x.shape[1] != program[1]:
+        return False
+    inputs, outputs, rows = program[2], program[3], program[4]
+    place = 5
     for _ in range(inputs):
         _store(program[place], x.ctypes.data)
         place += 1
@@ -138,3 +145,15 @@ def run_between(program: Integers, x: Array, out: Array) -> None:
     for _ in range(rows):
         _invoke(program[place], program[place + 1])
         place += 2
+    return True
+
+
+@cache
+def _compile_program(dtype: np.dtype[np.floating]) -> Callable[[Integers, Array, Array], bool]:
+    """Compile `_run_program` for one dtype, and for nothing else that may come."""
+    matrix = types.Array(numba.from_dtype(dtype), 2, "C")
+    signature = types.boolean(types.Array(types.int64, 1, "C"), matrix, matrix)
+    run: Callable[[Integers, Array, Array], bool] = numba.njit([signature], cache=True, nogil=True)(
+        _run_program
+    )
+    return run

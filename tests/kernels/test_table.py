@@ -73,12 +73,24 @@ def test_between_other_arrays():
     table = Table([call(elementwise.relu, x, y), call(elementwise.add_bias, np.ones(2), y)])
     run = table.between(x, y)
     other, out = np.array([[-3.0, 5.0]]), np.empty((1, 2))
-    run(other, out)
+    assert run(other, out)
     assert (out == [[1, 6]]).all()
     y.fill(7)
-    run(x, out)
+    assert run(x, out)
     assert (out == [[2, 1]]).all()
     assert (y == 7).all()
+
+
+def test_between_arrays_that_do_not_fit():
+    x, y = np.ones((2, 3)), np.empty((2, 3))
+    run = Table([call(elementwise.relu, x, y)]).between(x, y)
+    out = np.full((2, 3), 7.0)
+    assert not run(np.ones((3, 2)), out)
+    assert not run(np.ones((1, 3)), out)
+    for other in (x.astype(np.float32), x[0], np.asfortranarray(x), x[::-1], x.tolist()):
+        with pytest.raises(TypeError):
+            run(other, out)
+    assert (out == 7).all()
 
 
 def test_an_empty_table():
