@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fastnn.network import Sequential
     from fastnn.objective import Objective
     from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+    from fastnn.scaled import ScaledBytes
     from fastnn.training import Epoch, Evaluation, History, StopTraining, Training, evaluate, fit
 
 __version__ = "0.1.0"
@@ -37,6 +38,7 @@ __all__ = [
     "Predictor",
     "RMSProp",
     "ReLU",
+    "ScaledBytes",
     "Sequential",
     "Sigmoid",
     "Softmax",
@@ -51,7 +53,7 @@ __all__ = [
 
 _MODULES = (
     *("callbacks", "inference", "layers", "losses", "network", "objective", "optimizers"),
-    "training",
+    *("scaled", "training"),
 )
 
 

@@ -7,11 +7,14 @@ import numpy.typing as npt
 
 from fastnn.losses import Loss, Targets
 from fastnn.plan import Plan
+from fastnn.scaled import ScaledBytes
 from kernels import elementwise
 from kernels.interface import Array
 
 if TYPE_CHECKING:
     from fastnn.network import Sequential
+
+Inputs = Array | ScaledBytes
 
 
 class Batches:
@@ -19,7 +22,7 @@ class Batches:
 
     Parameters
     ----------
-    x : ndarray of shape (samples, n_in)
+    x : ndarray or ScaledBytes, of shape (samples, n_in)
     targets : ndarray of as many rows or labels
     batch_size : int
 
@@ -31,7 +34,7 @@ class Batches:
 
     """
 
-    def __init__(self, x: Array, targets: Targets, batch_size: int) -> None:
+    def __init__(self, x: Inputs, targets: Targets, batch_size: int) -> None:
         self.x, self.targets = x, targets
         whole, rest = divmod(len(x), batch_size)
         self.sizes = tuple(
@@ -49,12 +52,15 @@ class Batches:
 
         A batch of all samples is the samples themselves, in their own order.
         """
-        if size == len(self):
+        if size == len(self) and not isinstance(self.x, ScaledBytes):
             return self.x, self.targets
         batch = plan.empty(size, self.x.shape[1])
         targets = np.empty((size, *self.targets.shape[1:]), self.targets.dtype)
         with plan.section("batch"):
-            plan.call(elementwise.take_rows, self.x, self.order, self._start, batch)
+            if isinstance(self.x, ScaledBytes):
+                plan.call(elementwise.take_bytes, self.x.values, self.order, self._start, batch)
+            else:
+                plan.call(elementwise.take_rows, self.x, self.order, self._start, batch)
             plan.call(elementwise.take_rows, self.targets, self.order, self._start, targets)
             plan.call(elementwise.next_batch, self._start, size)
         return batch, targets
@@ -69,7 +75,7 @@ class Batches:
 
 def check_data(
     net: "Sequential", loss: Loss, x: npt.ArrayLike, y: npt.ArrayLike
-) -> tuple[Array, Targets]:
+) -> tuple[Inputs, Targets]:
     """Return inputs and targets as the network and the loss compute with them.
 
     Raises
@@ -78,12 +84,13 @@ def check_data(
         They do not fit the network, the loss or one another, are not finite, or there are none.
 
     """
-    inputs = net.check_inputs(x)
+    as_bytes = isinstance(x, ScaledBytes) and x.dtype == net.dtype and x.shape[1] == net.n_in
+    inputs: Inputs = x if as_bytes else net.check_inputs(x)  # type: ignore[assignment]
     targets = loss.targets(y, net.n_out, net.dtype)
     if len(inputs) != len(targets):
         raise ValueError(f"x has {len(inputs)} samples, y has {len(targets)}")
     if len(inputs) == 0:
         raise ValueError("x has no samples")
-    if not (np.isfinite(inputs.min()) and np.isfinite(inputs.max())):  # NaN is both
+    if not as_bytes and not np.isfinite([inputs.min(), inputs.max()]).all():  # NaN is both
         raise ValueError("x holds NaN or infinity; finite numbers are needed")
     return inputs, targets

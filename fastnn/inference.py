@@ -74,7 +74,7 @@ class Predictor:
 
     def _call_checked(self, x: npt.ArrayLike) -> Array:
         # What a program takes: a read-only array, or one at an odd address, is copied.
-        inputs = np.require(self._net.check_inputs(x), requirements="CAW")
+        inputs = np.require(self._net.check_inputs(x), requirements=["C", "A", "W"])
         rows = len(inputs)
         if self.batch_size is not None and rows != self.batch_size:
             raise ValueError(f"x has {rows} rows; this was compiled for {self.batch_size}")

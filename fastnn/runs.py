@@ -23,6 +23,7 @@ from fastnn import datasets
 from fastnn.building import build_loss, build_network, build_optimizer, hold_out
 from fastnn.callbacks import StopOnNaN
 from fastnn.checkpoint import load_training, save_network, save_training, write_atomically
+from fastnn.data import Inputs
 from fastnn.datasets import Dataset
 from fastnn.environment import machine, versions
 from fastnn.experiment import Experiment, read_settings
@@ -31,13 +32,12 @@ from fastnn.network import Sequential
 from fastnn.optimizers import Optimizer
 from fastnn.reports import to_json
 from fastnn.training import Callback, Evaluation, History, Training, evaluate, fit, step_size
-from kernels.interface import Array
 
 CONFIG, REPORT, LOG = "config.toml", "run.json", "history.csv"
 WEIGHTS, TRAINING = "weights.safetensors", "training.safetensors"
 FILES = (CONFIG, REPORT, LOG, WEIGHTS, TRAINING)
 
-Samples = tuple[Array, Targets]
+Samples = tuple[Inputs, Targets]
 
 
 class RunError(ValueError):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias, overload
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.data import Batches, check_data
+from fastnn.data import Batches, Inputs, check_data
 from fastnn.inference import ROWS_AT_ONCE
 from fastnn.losses import Loss, Targets
 from fastnn.network import Sequential
@@ -152,6 +152,7 @@ def fit(
     ----------
     net : Sequential
     x : array-like of shape (samples, n_in)
+        Images may stay bytes, see `ScaledBytes`.
     y : array-like
         Targets as the loss takes them.
     loss : Loss
@@ -325,7 +326,7 @@ class Evaluator:
 
     """
 
-    def __init__(self, net: Sequential, loss: Loss, x: Array, targets: Targets) -> None:
+    def __init__(self, net: Sequential, loss: Loss, x: Inputs, targets: Targets) -> None:
         self.loss, self.totals = loss, np.zeros(3)
         self.batches = Batches(x, targets, min(len(x), ROWS_AT_ONCE))
         self.plans = []
