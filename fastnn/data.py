@@ -50,7 +50,7 @@ class Batches:
     def plan(self, plan: Plan, size: int) -> tuple[Array, Targets]:
         """Write down how the next batch is taken; return its inputs and targets.
 
-        A batch of all samples is the samples themselves, in their own order.
+        A batch of all samples is in their own order; where they are floats, it is `x` itself.
         """
         if size == len(self) and not isinstance(self.x, ScaledBytes):
             return self.x, self.targets
@@ -66,9 +66,14 @@ class Batches:
         return batch, targets
 
     def restart(self, rng: np.random.Generator | None = None) -> None:
-        """Begin with the first batch again, of a new order where there is an `rng` to draw it."""
+        """Begin with the first batch again, of a new order where there is an `rng` to draw it.
+
+        A single batch needs no order.
+        """
         self._start[0] = 0
-        if rng is not None:  # as rng.permutation, but nothing is allocated
+        if rng is not None and self.sizes != (
+            (len(self), 1),
+        ):  # as rng.permutation, but nothing is allocated
             self.order[:] = self._sorted
             rng.shuffle(self.order)
 

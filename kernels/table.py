@@ -55,10 +55,15 @@ class Table:
             ],
             np.int64,
         ).reshape(-1, 2)
+        run_rows(self.rows, 0)  # compiled or loaded now, not by the first step
 
     def run(self, times: int = 1) -> None:
         """Run all rows from top to bottom, `times` times."""
         run_rows(self.rows, times)
+
+    def run_row(self, number: int, times: int = 1) -> None:
+        """Run one row, `times` times."""
+        run_rows(self.rows[number : number + 1], times)
 
     def between(self, inputs: Array, outputs: Array) -> Callable[[Array, Array], bool]:
         """Return a function ``run(x, out)``: this table, with two of its arrays replaced.

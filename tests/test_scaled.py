@@ -69,12 +69,8 @@ def test_training_has_the_bits_of_the_floats(engine, dtype, descent):
         losses = [(record.loss, record.val_loss) for record in history]
         return net.parameters.flat.tobytes(), losses, found, net(x).tobytes()
 
-    # In one batch, bytes are shuffled, and what is as it stands is not.
     x = ScaledBytes(VALUES, dtype)
-    if descent == "mini-batch":
-        assert outcome(x) == outcome(np.asarray(x))
-    else:
-        np.testing.assert_allclose(outcome(x)[1], outcome(np.asarray(x))[1], rtol=1e-5)
+    assert outcome(x) == outcome(np.asarray(x))
 
 
 def test_bytes_of_another_dtype_or_width_are_taken_as_floats_or_refused():
