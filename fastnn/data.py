@@ -71,10 +71,8 @@ class Batches:
         A single batch needs no order.
         """
         self._start[0] = 0
-        if rng is not None and self.sizes != (
-            (len(self), 1),
-        ):  # as rng.permutation, but nothing is allocated
-            self.order[:] = self._sorted
+        if rng is not None and self.sizes != ((len(self), 1),):
+            self.order[:] = self._sorted  # as rng.permutation has it, but nothing is allocated
             rng.shuffle(self.order)
 
 

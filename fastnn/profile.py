@@ -39,8 +39,7 @@ class Profile:
         whole = sum(seconds for _, seconds in self.calls)
         rows = [
             f"{call.part:9} {call.layer:12} {call.name:28} {seconds * 1e6:9.2f} µs "
-            f"{seconds / whole:6.1%}"
-            + (f" {call.flops / seconds / 1e9:8.1f} GFLOP/s" if call.flops else "")
+            f"{seconds / whole:6.1%}{_rate(call, seconds)}"
             for call, seconds in self.calls
         ]
         totals = [f"a step from Python {self.python * 1e6:.2f} µs"]
@@ -68,7 +67,7 @@ def profile(plan: Plan, seconds: float = 0.5) -> Profile:
     plan.run()
     budget = seconds / (2 * ROUNDS)
     table = plan.table
-    python = _time(lambda times: [plan.run() for _ in range(times)], budget / 2)
+    python = _time(_repeated(plan.run), budget / 2)
     compiled = None if table is None else _time(table.run, budget / 2)
     each = budget / len(plan.calls)
     calls = []
@@ -76,11 +75,21 @@ def profile(plan: Plan, seconds: float = 0.5) -> Profile:
         if table is not None:
             taken = _time(partial(table.run_row, number), each)
         else:
-            taken = _time(
-                lambda times, call=call: [call.function(*call.args) for _ in range(times)], each
-            )
+            taken = _time(_repeated(partial(call.function, *call.args)), each)
         calls.append((call, taken))
     return Profile(tuple(calls), python, compiled)
+
+
+def _rate(call: Call, seconds: float) -> str:
+    return f" {call.flops / seconds / 1e9:8.1f} GFLOP/s" if call.flops else ""
+
+
+def _repeated(function: Callable[[], object]) -> Callable[[int], None]:
+    def repeat(times: int) -> None:
+        for _ in range(times):
+            function()
+
+    return repeat
 
 
 def _time(repeat: Callable[[int], object], budget: float) -> float:
