@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fastnn.callbacks import Checkpoint, CSVLog, EarlyStopping, StopOnNaN
+    from fastnn.history import Epoch, Evaluation, History
     from fastnn.inference import Predictor
     from fastnn.layers import Dense, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
     from fastnn.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from fastnn.objective import Objective
     from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
     from fastnn.scaled import ScaledBytes
-    from fastnn.training import Epoch, Evaluation, History, StopTraining, Training, evaluate, fit
+    from fastnn.training import StopTraining, Training, evaluate, fit
 
 __version__ = "0.1.0"
 
@@ -52,7 +53,16 @@ __all__ = [
 ]
 
 _MODULES = (
-    *("callbacks", "inference", "layers", "losses", "network", "objective", "optimizers"),
+    *(
+        "callbacks",
+        "history",
+        "inference",
+        "layers",
+        "losses",
+        "network",
+        "objective",
+        "optimizers",
+    ),
     *("scaled", "training"),
 )
 

@@ -12,10 +12,11 @@ from fastnn.checkpoint import load_network
 from fastnn.data import Inputs
 from fastnn.datasets import Dataset
 from fastnn.experiment import Experiment, read_settings
+from fastnn.history import Evaluation
 from fastnn.layers import Softmax
 from fastnn.network import Sequential
 from fastnn.runs import CONFIG, WEIGHTS, load_data, read_report
-from fastnn.training import Evaluation, evaluate
+from fastnn.training import evaluate
 from kernels.interface import Array
 
 

@@ -27,11 +27,12 @@ from fastnn.data import Inputs
 from fastnn.datasets import Dataset
 from fastnn.environment import machine, versions
 from fastnn.experiment import Experiment, read_settings
+from fastnn.history import Evaluation, History
 from fastnn.losses import Loss, Targets
 from fastnn.network import Sequential
 from fastnn.optimizers import Optimizer
 from fastnn.reports import to_json
-from fastnn.training import Callback, Evaluation, History, Training, evaluate, fit, step_size
+from fastnn.training import Callback, Training, evaluate, fit, step_size
 
 CONFIG, REPORT, LOG = "config.toml", "run.json", "history.csv"
 WEIGHTS, TRAINING = "weights.safetensors", "training.safetensors"

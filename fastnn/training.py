@@ -1,18 +1,17 @@
 """`fit` and `evaluate`: epochs of steps over a data set, and what they are worth."""
 
-import csv
-import io
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, NamedTuple, TypeAlias, overload
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from fastnn.data import Batches, Inputs, check_data
+from fastnn.history import Epoch, Evaluation, History
 from fastnn.inference import ROWS_AT_ONCE
 from fastnn.losses import Loss, Targets
 from fastnn.network import Sequential
@@ -24,69 +23,6 @@ from kernels.interface import Array
 GRADIENT_DESCENTS = ("batch", "mini-batch", "stochastic")
 ENGINES = ("auto", "python", "compiled")
 SECONDS_AT_ONCE = 0.1  # of compiled code, in which Ctrl-C is not noticed
-
-
-class Evaluation(NamedTuple):
-    """The mean loss of a data set, and the share of right answers (None in regression)."""
-
-    loss: float
-    accuracy: float | None
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch came to.
-
-    Attributes
-    ----------
-    epoch : int
-        Counted from 1.
-    loss, accuracy : float
-        Means over the epoch's samples, each taken just before the step that its batch made;
-        the accuracy is None in regression.
-    val_loss, val_accuracy : float or None
-        Of the validation data after the epoch, where there are any.
-    seconds : float
-        Of the epoch's steps, without validation and callbacks.
-
-    """
-
-    epoch: int
-    loss: float
-    accuracy: float | None
-    val_loss: float | None
-    val_accuracy: float | None
-    seconds: float
-
-
-@dataclass
-class History(Sequence[Epoch]):
-    """One record an epoch, and why the training stopped before its last one, if it did."""
-
-    records: list[Epoch] = field(default_factory=list)
-    stopped: str | None = None
-
-    @overload
-    def __getitem__(self, index: int) -> Epoch: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Epoch]: ...
-    def __getitem__(self, index: int | slice) -> Epoch | Sequence[Epoch]:
-        return self.records[index]
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def as_dicts(self) -> list[dict[str, Any]]:
-        """Return the records as dictionaries, for JSON."""
-        return [asdict(record) for record in self.records]
-
-    def to_csv(self) -> str:
-        """Return a header and one line an epoch; what is None is left empty."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.as_dicts())
-        return text.getvalue()
 
 
 class StopTraining(Exception):  # noqa: N818 - an instruction, not an error
