@@ -53,17 +53,8 @@ __all__ = [
 ]
 
 _MODULES = (
-    *(
-        "callbacks",
-        "history",
-        "inference",
-        "layers",
-        "losses",
-        "network",
-        "objective",
-        "optimizers",
-    ),
-    *("scaled", "training"),
+    *("callbacks", "history", "inference", "layers", "losses", "network", "objective"),
+    *("optimizers", "scaled", "training"),
 )
 
 
