@@ -5,134 +5,267 @@ by nr, and the tiles under each by mr. A part that is used again before it leave
 packed where that pays:
 
 - A panel of `b` is packed by the first tile that reads it, which stores what it loads while
-  its arithmetic goes on: such packing is almost free. Where rows of `b` are not contiguous, a
-  copy of its own transposes the panel before.
-- A block of `a` is packed only where its stride is hostile, a multiple of 2048 bytes: the
-  rows of a tile then compete for the same few places of L1.
+  its arithmetic goes on: such packing is almost free. Where rows of `b` are not contiguous,
+  it is transposed before.
+- A block of `a` is packed, in groups of mr rows, where it is larger than L1 and read often
+  enough, and where its stride is hostile: a multiple of 2048 bytes, so that the rows of a tile
+  compete for the same few places of L1.
 - Products with few rows leave `b` where it is.
 
 Where `out` has no contiguous rows, a tile is computed beside it and copied.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numba import cfunc, njit, types
+from numba import njit, types
+from numba.extending import overload
 
+from kernels.compiling import c_function
 from kernels.microkernel import multiply_tile
-from kernels.packing import copy
-from kernels.simd import LINE, keep, prefetch_for_writing
-from kernels.tiling import tiling, vector_unit
+from kernels.packing import STRIP, copy, pack
+from kernels.simd import LINE, keep
+from kernels.tiling import Tiling, caches, tiling, vector_unit
 
 MASKS = vector_unit().masks
+L1 = caches().l1
 
 HOSTILE = 2048  # bytes: rows this far apart, or a multiple, share two sets of a 32 KiB L1
 FEW_COLUMNS = 128  # of `out`: with fewer, a packed block of `a` is not read often enough
-PREFETCH_FROM = 48  # steps of k: a shorter loop ends before the memory could answer
+FEW_ROWS = 2  # of `out`: with no more, every part of `b` is read once, and tiles are wide
+SHORT = 128  # kc for few rows where `b` is transposed: its columns are read in runs
+L1_WAYS = 8  # lines that L1 holds of those that compete for one place: as much as most have
 
 
-@njit(inline="always")
-def _vectors_of_tile(columns, rows, lanes, in_place):  # type: ignore[no-untyped-def]
+class Operand(NamedTuple):
+    """Where a matrix lies: its first element's address, and its strides in bytes."""
+
+    address: int
+    row: int
+    column: int
+
+
+class Rows(NamedTuple):
+    """A block of `a`, in groups of mr rows, which may lie apart from each other."""
+
+    address: int
+    row: int
+    column: int
+    group: int  # bytes from one group to the next
+    tile: int  # at most so many rows in a tile
+
+
+class Panels(NamedTuple):
+    """How panels of `b` are had."""
+
+    vectors: int  # their width, at most
+    packs: bool  # by the tile that reads them first
+    transposes: bool
+    kept: bool  # for other blocks of `a`
+
+
+class Cuts(NamedTuple):
+    """How much is worked on at a time; see `kernels.tiling`."""
+
+    mc: int
+    kc: int
+    nc: int
+
+
+def numbers(element: types.Float) -> Tiling:
+    """Return the `tiling` for elements of this type, from within compiled code."""
+    return tiling(element.bitwidth // 8)
+
+
+@overload(numbers)
+def _numbers(element):  # type: ignore[no-untyped-def]
+    constants = numbers(element.instance_type)
+    return lambda element: constants
+
+
+@njit
+def _part(x, i, j):  # type: ignore[no-untyped-def]
+    return Operand(x.address + i * x.row + j * x.column, x.row, x.column)
+
+
+@njit
+def _rows_of_tile(left, mr):  # type: ignore[no-untyped-def]
+    """Return the next tile's rows: as many as there are tiles for."""
+    rows = mr if left >= mr or mr < 8 else 8
+    while rows > left:
+        rows = 4 if rows > 4 else rows // 2
+    return rows
+
+
+@njit
+def _vectors_of_tile(columns, m, lanes, most):  # type: ignore[no-untyped-def]
     """Return how many vectors the next tile takes; 0 stands for a single column."""
     vectors = columns // lanes + (MASKS and columns % lanes != 0)
-    if in_place and rows == 1 and vectors >= 8:
+    if m == 1 and min(vectors, most) >= 8:
         return 8
-    if in_place and rows <= 2 and vectors >= 4:
+    if m <= FEW_ROWS and min(vectors, most) >= 4:
         return 4
     return min(2, vectors)
 
 
-@njit(inline="always")
+@njit
 def _multiply_panel(  # type: ignore[no-untyped-def]
-    element,
-    itemsize,
-    m,
-    width,
-    kc,
-    a,
-    a_row,
-    a_column,
-    b,
-    b_row,
-    out,
-    out_row,
-    out_column,
-    mr,
-    vectors,
-    tail,
-    first,
-    packs,
-    panel,
-    panel_row,
-    scratch,
+    element, m, width, kc, a, b, out, first, vectors, packs, panel, scratch
 ):
-    """Multiply m rows of `a` with a panel of `b`, `vectors` wide."""
-    direct = out_column == itemsize
-    done = 0
-    left = m - packs * mr
-    tiles = (left + mr - 1) // mr
-    for t in range(-packs, tiles):
-        rows = left // tiles + (t < left % tiles) if t >= 0 else mr
-        to = out + done * out_row
-        to_row = out_row
+    """Multiply the rows of a block of `a` with a panel of `b`, `vectors` wide."""
+    size, lanes, mr = numbers(element).itemsize, numbers(element).lanes, numbers(element).mr
+    tail = width - (vectors - 1) * lanes
+    direct = out.column == size
+    i = 0
+    while i < m:
+        rows = _rows_of_tile(m - i, a.tile)
+        a_tile = a.address + i // mr * a.group + i % mr * a.row
+        to = _part(out, i, 0)
+        next_out = to.address + rows * out.row if m - i > rows else out.address + width * size
         if not direct:
+            to = scratch
             if not first:
                 copy(
-                    element,
-                    itemsize,
-                    scratch,
-                    panel_row,
-                    itemsize,
-                    to,
-                    out_row,
-                    out_column,
-                    rows,
-                    width,
-                )
-            to = scratch
-            to_row = panel_row
-        elif kc > PREFETCH_FROM:
-            for i in range(rows, 2 * rows):
-                for offset in range(0, width * itemsize + LINE, LINE):
-                    prefetch_for_writing(to + i * out_row + offset)
+                    element, size, to.address, to.row, size,
+                    out.address + i * out.row, out.row, out.column, rows, width,
+                )  # fmt: skip
         multiply_tile(
-            element,
-            rows,
-            vectors,
-            int(t < 0),
-            kc,
-            a + done * a_row,
-            a_row,
-            a_column,
-            b,
-            b_row,
-            to,
-            to_row,
-            tail,
-            first,
-            panel,
-        )
+            element, rows, vectors, int(packs), kc,
+            a_tile, a.row, a.column, b.address, b.row, to.address, to.row,
+            tail, first, panel.address, panel.row, next_out,
+        )  # fmt: skip
         if not direct:
             copy(
-                element,
-                itemsize,
-                out + done * out_row,
-                out_row,
-                out_column,
-                scratch,
-                panel_row,
-                itemsize,
-                rows,
-                width,
-            )
-        if t < 0:
-            b = panel
-            b_row = panel_row
-        done += rows
+                element, size, out.address + i * out.row, out.row, out.column,
+                to.address, to.row, size, rows, width,
+            )  # fmt: skip
+        if packs:
+            b, packs = panel, False
+        i += rows
 
 
-def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
+@njit
+def _multiply_block(element, m, n, kc, a, b, out, first, fresh, panels, packed, scratch):  # type: ignore[no-untyped-def]
+    """Multiply a block of `a` with all panels of a block of `b`, which are packed if `fresh`."""
+    size, lanes = numbers(element).itemsize, numbers(element).lanes
+    panel = packed
+    j = 0
+    while j < n:
+        vectors = _vectors_of_tile(n - j, m, lanes, panels.vectors)
+        width = min(max(1, vectors * lanes), n - j)
+        source = _part(b, 0, j)
+        if panels.transposes and fresh:
+            pack(
+                element, size, panel.address, panel.row,
+                source.address, source.row, source.column, kc, width,
+            )  # fmt: skip
+        packs = panels.packs and vectors > 0  # single columns stay in place
+        if panels.transposes or (packs and not fresh):
+            source = panel
+        _multiply_panel(
+            element, m, width, kc, a, source, _part(out, 0, j), first,
+            vectors, packs and fresh, panel, scratch,
+        )  # fmt: skip
+        j += width
+        if panels.kept:
+            panel = _part(panel, kc, 0)  # the next begins behind this one
+
+
+@njit
+def _group_row(mr, size):  # type: ignore[no-untyped-def]
+    """Return the bytes from one column of a packed group of rows to the next."""
+    return (mr * size + STRIP - 1) // STRIP * STRIP
+
+
+@njit
+def _pack_rows(element, m, kc, a, to):  # type: ignore[no-untyped-def]
+    """Copy a block of `a` in groups of mr rows, the columns of each group in one piece."""
+    size, mr = numbers(element).itemsize, numbers(element).mr
+    group = _group_row(mr, size)
+    for i in range(0, m, mr):
+        pack(
+            element, size, to + i // mr * kc * group, group,
+            a.address + i * a.row, a.column, a.row, kc, min(mr, m - i),
+        )  # fmt: skip
+
+
+@njit
+def _choose_panels(m, size, lanes, mr, mc, b, out):  # type: ignore[no-untyped-def]
+    transposes = b.column != size
+    packs = not transposes and m >= 2 * mr and b.row > 2 * lanes * size
+    wide = m <= FEW_ROWS and out.column == size and not transposes
+    return Panels(8 if wide else 2, packs, transposes, m > mc)
+
+
+@njit
+def _choose_cuts(m, n, k, numbers, panels):  # type: ignore[no-untyped-def]
+    """Even parts of k, and for few rows a shape in which `b` is read as it lies in memory."""
+    kc, nc = numbers.kc, numbers.nc
+    if m <= FEW_ROWS and panels.transposes:
+        kc, nc = SHORT, panels.vectors * numbers.lanes
+    parts = (k + kc - 1) // kc
+    return Cuts(numbers.mc, (k + parts - 1) // parts, nc)
+
+
+@njit
+def _is_hostile(a, size):  # type: ignore[no-untyped-def]
+    return a.row % HOSTILE == 0 or (a.row == size and a.column % HOSTILE == 0)
+
+
+@njit
+def _packs_rows(m, n, k, size, nr, a):  # type: ignore[no-untyped-def]
+    large = m * k * size > L1 and n >= FEW_COLUMNS
+    return m > FEW_ROWS and k > 32 and (large or (n > nr and _is_hostile(a, size)))
+
+
+@njit
+def _rows(element, m, kc, a, packs, packed, most):  # type: ignore[no-untyped-def]
+    """Return a block of `a` as tiles of at most `most` rows read it, packed or where it is."""
+    size, mr = numbers(element).itemsize, numbers(element).mr
+    if packs:
+        column = _group_row(mr, size)
+        _pack_rows(element, m, kc, a, packed)
+        return Rows(packed, size, column, kc * column, mr)
+    return Rows(a.address, a.row, a.column, mr * a.row, most)
+
+
+@njit
+def _multiply(element, m, n, k, a, b, out):  # type: ignore[no-untyped-def]
+    """Multiply on one thread."""
+    constants = numbers(element)
+    size, lanes, mr = constants.itemsize, constants.lanes, constants.mr
+    panels = _choose_panels(m, size, lanes, mr, constants.mc, b, out)
+    cuts = _choose_cuts(m, n, k, constants, panels)
+    packs_rows = _packs_rows(m, n, k, size, 2 * lanes, a)
+    most = min(mr, L1_WAYS) if _is_hostile(a, size) and not panels.packs else mr
+
+    panel_row = 2 * lanes * size
+    count = min(n, cuts.nc) // (2 * lanes) + 1 + (0 if MASKS else lanes) if panels.kept else 1
+    b_bytes = count * cuts.kc * panel_row if panels.packs or panels.transposes else 0
+    groups = (min(m, cuts.mc) + mr - 1) // mr
+    a_bytes = groups * cuts.kc * _group_row(mr, size) if packs_rows else 0
+    workspace = np.empty(LINE + b_bytes + a_bytes + mr * panel_row, np.uint8)
+    b_packed = (int(workspace.ctypes.data) + LINE - 1) // LINE * LINE
+    a_packed = b_packed + b_bytes
+    panel = Operand(b_packed, panel_row, size)
+    scratch = Operand(a_packed + a_bytes, panel_row, size)
+
+    for jc in range(0, n, cuts.nc):
+        nc = min(cuts.nc, n - jc)
+        for p in range(0, k, cuts.kc):
+            kc = min(cuts.kc, k - p)
+            for ic in range(0, m, cuts.mc):
+                mc = min(cuts.mc, m - ic)
+                rows = _rows(element, mc, kc, _part(a, ic, p), packs_rows, a_packed, most)
+                _multiply_block(
+                    element, mc, nc, kc, rows, _part(b, p, jc), _part(out, ic, jc),
+                    p == 0, ic == 0, panels, panel, scratch,
+                )  # fmt: skip
+    keep(workspace)
+
+
+def compile_block(dtype: np.dtype[np.floating]) -> Any:
     """Compile the product of one thread for `dtype`, as a C function.
 
     ``block(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row, out_column)``
@@ -142,142 +275,17 @@ def compile_block(dtype: np.dtype[np.floating], fingerprint: str) -> Any:
     ----------
     dtype : numpy.dtype
         float32 or float64.
-    fingerprint : str
-        Changes with the sources, so that Numba's cache cannot serve what they were before:
-        it watches this file alone, but whatever a function closes over is part of the key.
 
     """
-    tiles = tiling(dtype.itemsize)
     element = numba.from_dtype(dtype)
-    # As np.intp: Python's integers would be literal types, and each a version of every callee.
-    itemsize, lanes, mr, nr, kc_max, mc_max, nc_max, panel_row = (
-        np.intp(number)
-        for number in (
-            dtype.itemsize,
-            tiles.lanes,
-            tiles.mr,
-            tiles.vectors * tiles.lanes,
-            tiles.kc,
-            tiles.mc,
-            tiles.nc,
-            tiles.vectors * tiles.lanes * dtype.itemsize,
-        )
-    )
 
     def block(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row, out_column):  # type: ignore[no-untyped-def]
-        _ = fingerprint
-        transposes = b_column != itemsize
-        packs = not transposes and m >= 2 * mr and b_row > panel_row
-        in_place = out_column == itemsize and not (packs or transposes)
-        packs_a = (
-            n >= FEW_COLUMNS
-            and m > 4
-            and k > 32
-            and (a_row % HOSTILE == 0 or (a_row == itemsize and a_column % HOSTILE == 0))
-        )
-        k_parts = (k + kc_max - 1) // kc_max
-        kc_even = (k + k_parts - 1) // k_parts
-        blocks = (m + mc_max - 1) // mc_max
-        panel_bytes = kc_even * panel_row
-        panels = 1 if blocks == 1 else min(n, nc_max) // nr + 1
-        b_bytes = panels * panel_bytes if packs or transposes else 0
-        a_bytes = (min(m, mc_max) + LINE) * (kc_even * itemsize + LINE) if packs_a else 0
-        workspace = np.empty(LINE + b_bytes + a_bytes + mr * panel_row, np.uint8)
-        b_packed = (int(workspace.ctypes.data) + LINE - 1) // LINE * LINE
-        a_packed = b_packed + b_bytes
-        scratch = a_packed + a_bytes
-        for jc in range(0, n, nc_max):
-            j_end = min(jc + nc_max, n)
-            for p in range(0, k, kc_even):
-                kc = min(kc_even, k - p)
-                for ic in range(0, m, mc_max):
-                    mc = min(mc_max, m - ic)
-                    a_block, a_block_row, a_block_column = (
-                        a + ic * a_row + p * a_column,
-                        a_row,
-                        a_column,
-                    )
-                    if packs_a:
-                        if a_row == itemsize:
-                            a_block_column = mc * itemsize + LINE
-                            if jc == 0 or blocks > 1:
-                                copy(
-                                    element,
-                                    itemsize,
-                                    a_packed,
-                                    a_block_column,
-                                    itemsize,
-                                    a_block,
-                                    a_column,
-                                    a_row,
-                                    kc,
-                                    mc,
-                                )
-                        else:
-                            a_block_row, a_block_column = kc * itemsize + LINE, itemsize
-                            if jc == 0 or blocks > 1:
-                                copy(
-                                    element,
-                                    itemsize,
-                                    a_packed,
-                                    a_block_row,
-                                    itemsize,
-                                    a_block,
-                                    a_row,
-                                    a_column,
-                                    mc,
-                                    kc,
-                                )
-                        a_block = a_packed
-                    j = jc
-                    panel = b_packed
-                    while j < j_end:
-                        vectors = _vectors_of_tile(j_end - j, m, lanes, in_place)
-                        width = min(max(1, vectors * lanes), j_end - j)
-                        tail = width - (vectors - 1) * lanes
-                        b_panel, b_panel_row = b + p * b_row + j * b_column, b_row
-                        if transposes and ic == 0:
-                            copy(
-                                element,
-                                itemsize,
-                                panel,
-                                panel_row,
-                                itemsize,
-                                b_panel,
-                                b_row,
-                                b_column,
-                                kc,
-                                width,
-                            )
-                        if transposes or (packs and ic > 0):
-                            b_panel, b_panel_row = panel, panel_row
-                        _multiply_panel(
-                            element,
-                            itemsize,
-                            mc,
-                            width,
-                            kc,
-                            a_block,
-                            a_block_row,
-                            a_block_column,
-                            b_panel,
-                            b_panel_row,
-                            out + ic * out_row + j * out_column,
-                            out_row,
-                            out_column,
-                            mr,
-                            vectors,
-                            tail,
-                            p == 0,
-                            int(packs and ic == 0),
-                            panel,
-                            panel_row,
-                            scratch,
-                        )
-                        j += width
-                        if blocks > 1:
-                            panel += panel_bytes
-        keep(workspace)
+        _multiply(
+            element, m, n, k,
+            Operand(a, a_row, a_column),
+            Operand(b, b_row, b_column),
+            Operand(out, out_row, out_column),
+        )  # fmt: skip
 
     signature = types.void(*[types.intp] * 12)
-    return cfunc(signature, cache=True)(block)
+    return c_function(signature, block)

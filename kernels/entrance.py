@@ -12,7 +12,6 @@ kept on disk. It holds all of the pass, whose other form, the one that Python ca
 neither compiled nor loaded for it.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -26,6 +25,7 @@ from numba.core import errors
 from numba.core.dispatcher import Dispatcher
 from numba.np.arrayobj import make_array, populate_array
 
+from kernels.compiling import c_function, fingerprint
 from kernels.intrinsics import Definition, NumbaType
 
 SLOT = 8  # bytes
@@ -80,19 +80,18 @@ def _kind(argument: object, strided: bool) -> NumbaType:
 
 @cache
 def _compile(function: Dispatcher, kinds: tuple[NumbaType, ...]) -> Any:  # noqa: ANN401
-    code = function.py_func.__code__
-    name = f"{function.py_func.__module__}.{function.py_func.__qualname__}"
-    key = f"{name}:{code.co_firstlineno}{kinds} {_fingerprint(code.co_filename)}"
-    # The cache can't know what else a closure depends on, nor a function that is in no file.
-    known = function.py_func.__closure__ is None and Path(code.co_filename).is_file()
-    if not known:
-        key += f" {id(function)}"
+    python = function.py_func
+    key = f"{python.__module__}.{python.__qualname__}:{python.__code__.co_firstlineno}{kinds}"
+    # What else a closure depends on, and a function that is in no file, no key can tell.
+    keep = python.__closure__ is None and Path(python.__code__.co_filename).is_file()
+    key += f" {fingerprint(python.__module__)}" if keep else f" {id(function)}"
     _passes[key] = _without_wrappers(function), kinds
 
     def enter(record: int) -> None:
         _enter(record, key)
 
-    return numba.cfunc(types.void(types.intp), cache=known)(enter)
+    signature = types.void(types.intp)
+    return c_function(signature, enter) if keep else numba.cfunc(signature)(enter)
 
 
 def _without_wrappers(function: Dispatcher) -> Dispatcher:
@@ -101,19 +100,6 @@ def _without_wrappers(function: Dispatcher) -> Dispatcher:
     wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     bare: Dispatcher = numba.njit(**options | wrappers)(function.py_func)
     return bare
-
-
-@cache
-def _fingerprint(file: str) -> str:
-    """Return a hash of the sources of all passes, and of `file`.
-
-    Numba's cache watches this file alone.
-    """
-    paths = [*sorted(Path(__file__).parent.glob("*.py")), Path(file)]
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.read_bytes() if path.is_file() else b"")
-    return digest.hexdigest()
 
 
 @_with_literals

@@ -20,8 +20,9 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba import njit, types
+from numba import types
 
+from kernels.compiling import compiled, compiled_for
 from kernels.interface import Array, Compute
 
 # Three tiles of float64, one of each matrix, fill three quarters of a 32 KiB L1 cache.
@@ -66,8 +67,7 @@ def _compiled(loops: Compute, dtype: np.dtype[np.floating]) -> Compute:
     scalar = numba.from_dtype(dtype)
     operand = types.Array(scalar, 2, "A", readonly=True, aligned=False)
     out = types.Array(scalar, 2, "A", aligned=False)
-    compute: Compute = njit([types.void(operand, operand, out)], cache=True, nogil=True)(loops)
-    return compute
+    return compiled_for(types.void(operand, operand, out), loops)
 
 
 def compute_naive(a: Array, b: Array, out: Array) -> None:
@@ -81,7 +81,7 @@ def compute_blocked(a: Array, b: Array, out: Array) -> None:
 
 
 # The same for callers that are compiled themselves.
-_naive_pass, _blocked_pass = njit(nogil=True)(_naive), njit(nogil=True)(_blocked)
+_naive_pass, _blocked_pass = compiled(_naive), compiled(_blocked)
 
 Prepared = tuple[Callable[..., object], tuple[Any, ...]]
 

@@ -9,9 +9,13 @@ in registers.
 - `a` may have any strides, since its elements are loaded singly. `b` and `out` need
   contiguous rows.
 - The last vector of a row is masked, so that a tile may end in any column and nothing is
-  read or written beyond it. Full vectors take the same path, which costs nothing.
+  read or written beyond it. Full vectors take the same path, which costs nothing. (A last
+  vector of half the width gains nothing, even where the processor computes wide vectors in
+  halves: loading the elements of `a` takes the time that it spares.)
 - Each element of `out` is summed upwards in k, in one chain. A tile that continues a sum
   (``first=False``) loads it from `out` and goes on: where k is cut does not show in the bits.
+- While it computes, a tile asks for the memory of the next one's `out`, a row at a time: all
+  at once would keep its own loads waiting.
 
 Tiles of all sizes that occur are functions of their own in LLVM, all numbers known: the sizes
 cannot be variables, as registers have no addresses.
@@ -27,26 +31,33 @@ from numba.extending import intrinsic
 from kernels.simd import INDEX, POINTER, Vectors, advance, index, phi
 from kernels.tiling import tiling, vector_unit
 
-# kc, a, its strides, b, its row stride, out, its row stride, tail, first, panel
+# kc, a, its strides, b, its row stride, out, its row stride, tail, first,
+# panel, its row stride, the next tile's out
 _TILE_TYPE = ir.FunctionType(
     ir.VoidType(),
-    [*[INDEX] * 9, ir.IntType(1), INDEX],
+    [*[INDEX] * 9, ir.IntType(1), *[INDEX] * 3],
 )
+ROWS_AHEAD = 16  # of the next tile's `out`, whose prefetching is spread over a k-loop
+
+
+@cache
+def tile_rows() -> tuple[int, ...]:
+    """Return the numbers of rows that tiles have: mr, then powers of two."""
+    mr = tiling(4).mr
+    return (mr, *(rows for rows in (8, 4, 2, 1) if rows < mr))
 
 
 @cache
 def tile_sizes() -> list[tuple[int, int, int]]:
-    """Return (rows, vectors) of all tiles; no vectors stands for a single column.
+    """Return (rows, vectors, whether it packs) of all tiles.
 
-    One and two vectors with every number of rows up to mr, so that m can be cut into even
-    parts; more vectors for one row or two, which would have too few sums to keep the
-    arithmetic busy.
+    Wide ones are for one row or two, which would have too few sums to keep the arithmetic
+    busy. No vectors stand for a single column, which units without masks need.
     """
-    mr = tiling(4).mr
-    sizes = [(1, 8, 0), (1, 4, 0), (2, 4, 0), (mr, 2, 1), (mr, 1, 1)]
-    sizes += [(rows, vectors, 0) for vectors in (1, 2) for rows in range(1, mr + 1)]
-    if not vector_unit().masks:
-        sizes += [(rows, 0, 0) for rows in range(1, mr + 1)]
+    widths = (1, 2) if vector_unit().masks else (0, 1, 2)
+    sizes = [(1, 8, 0), (1, 4, 0), (2, 4, 0)]
+    sizes += [(rows, vectors, 0) for vectors in widths for rows in tile_rows()]
+    sizes += [(tile_rows()[0], vectors, 1) for vectors in widths if vectors]
     return sizes
 
 
@@ -68,6 +79,8 @@ def multiply_tile(  # type: ignore[no-untyped-def]
     tail,
     first,
     panel,
+    panel_row,
+    next_out,
 ):
     """Add the product of `kc` columns of `a` and as many rows of `b` to a tile of `out`.
 
@@ -80,14 +93,16 @@ def multiply_tile(  # type: ignore[no-untyped-def]
         At least 1.
     a, b, out : int
         Address of the first element of each.
-    a_row, a_column, b_row, out_row : int
+    a_row, a_column, b_row, out_row, panel_row : int
         Strides in bytes.
     tail : int
         Lanes that count in the last vector, from 1 to all.
     first : bool
         Whether the sums start at zero; `out` is not read then.
     panel : int
-        Address to which a tile that packs copies its part of `b`, in whole vectors.
+        Address to which a tile that packs copies its part of `b`; lanes beyond `tail` are zero.
+    next_out : int
+        Address of the next tile's `out`, which is prefetched; any will do.
 
     """
     dtype = element.instance_type
@@ -107,7 +122,8 @@ def multiply_tile(  # type: ignore[no-untyped-def]
         builder.position_at_end(end)
         return context.get_dummy_value()
 
-    return types.void(element, *[types.intp] * 12, types.boolean, types.intp), generate
+    integers = [types.intp] * 12
+    return types.void(element, *integers, types.boolean, *[types.intp] * 3), generate
 
 
 def _number(rows: int, vectors: int, packs: int) -> int:
@@ -124,7 +140,6 @@ def _tile_function(
     module: ir.Module, element: types.Float, rows: int, vectors: int, packs: int
 ) -> ir.Function:
     """Emit the tile of `rows` × `vectors` as a function, once in a module."""
-    unit = vector_unit()
     name = f"tile_{element.name}_{rows}x{vectors}{'_packing' if packs else ''}"
     if name in module.globals:
         return module.globals[name]
@@ -132,58 +147,75 @@ def _tile_function(
     function.linkage = "internal"
     function.attributes.add("noinline")  # each has the registers to itself
     builder = ir.IRBuilder(function.append_basic_block("entry"))
+    unit = vector_unit()
     lanes = unit.width // (element.bitwidth // 8) if vectors else 1
     simd = Vectors(builder, element, lanes, unit.fused)
-    _emit_tile(function, simd, rows, max(1, vectors), packs, unit.masks)
+    _emit_tile(function, simd, rows, max(1, vectors), packs)
     return function
 
 
-def _emit_tile(
-    function: ir.Function, simd: Vectors, rows: int, vectors: int, packs: int, masks: bool
-) -> None:
+def _emit_tile(function: ir.Function, simd: Vectors, rows: int, vectors: int, packs: int) -> None:
     builder = simd.builder
-    kc, a, a_row, a_column, b, b_row, out, out_row, tail, first, panel = function.args
-    a, b, out, panel = (builder.inttoptr(address, POINTER) for address in (a, b, out, panel))
-    row_masks = [None] * (vectors - 1) + [simd.first_lanes(tail) if masks else None]
-    resume, loop, done = (function.append_basic_block(name) for name in ("resume", "k", "done"))
+    (kc, a, a_row, a_column, b, b_row, out, out_row, tail, first, panel, panel_row, next_out) = (
+        function.args
+    )
+    a, b, out, panel, next_out = (
+        builder.inttoptr(address, POINTER) for address in (a, b, out, panel, next_out)
+    )
+    masks = [None] * (vectors - 1) + [simd.first_lanes(tail) if vector_unit().masks else None]
+    interval = builder.udiv(kc, index(ROWS_AHEAD))
+    first_due = builder.sub(kc, interval)
+    resume, loop, ahead, step, done = (
+        function.append_basic_block(name) for name in ("resume", "k", "ahead", "step", "done")
+    )
     origins = [builder.block, resume]
     builder.cbranch(first, loop, resume)
 
     builder.position_at_end(resume)
     so_far = [
-        simd.load_row(advance(builder, out, builder.mul(out_row, index(row))), row_masks)
-        for row in range(rows)
+        simd.load_row(advance(builder, out, builder.mul(out_row, index(i))), masks)
+        for i in range(rows)
     ]
     builder.branch(loop)
 
     builder.position_at_end(loop)
-    left, a_now, b_now, panel_now = (
-        phi(builder, origins, [start, start]) for start in (kc, a, b, panel)
+    left, a_now, b_now, panel_now, due, out_ahead = (
+        phi(builder, origins, [start, start]) for start in (kc, a, b, panel, first_due, next_out)
     )
     sums = [[phi(builder, origins, [simd.zero, value]) for value in row] for row in so_far]
-    b_row_vectors = simd.load_row(b_now, row_masks)
+    # Ahead of the arithmetic: a branch after loads would keep LLVM from pairing them with it.
+    is_due = builder.icmp_signed("==", left, due)
+    builder.cbranch(is_due, ahead, step).set_weights([1, ROWS_AHEAD])
+
+    builder.position_at_end(ahead)
+    simd.prefetch(out_ahead, vectors, write=True)
+    next_due, next_ahead = builder.sub(due, interval), advance(builder, out_ahead, out_row)
+    builder.branch(step)
+
+    builder.position_at_end(step)
+    due.add_incoming(phi(builder, [loop, ahead], [due, next_due]), step)
+    out_ahead.add_incoming(phi(builder, [loop, ahead], [out_ahead, next_ahead]), step)
+    b_vectors = simd.load_row(b_now, masks)
     if packs:
         simd.prefetch(advance(builder, b_now, builder.mul(b_row, index(8))), vectors)
-        simd.store_row(b_row_vectors, panel_now, [None] * vectors)
-    panel_now.add_incoming(advance(builder, panel_now, index(2 * 64)), loop)
+        simd.store_row(b_vectors, panel_now, [None] * vectors)
     new_sums = []
     a_element = a_now
     for row in sums:
         x = simd.broadcast(a_element)
-        new_sums.append(
-            [simd.multiply_add(x, y, z) for y, z in zip(b_row_vectors, row, strict=True)]
-        )
+        new_sums.append([simd.multiply_add(x, y, z) for y, z in zip(b_vectors, row, strict=True)])
         a_element = advance(builder, a_element, a_row)
     new_left = builder.sub(left, index(1))
-    left.add_incoming(new_left, loop)
-    a_now.add_incoming(advance(builder, a_now, a_column), loop)
-    b_now.add_incoming(advance(builder, b_now, b_row), loop)
+    left.add_incoming(new_left, step)
+    a_now.add_incoming(advance(builder, a_now, a_column), step)
+    b_now.add_incoming(advance(builder, b_now, b_row), step)
+    panel_now.add_incoming(advance(builder, panel_now, panel_row), step)
     for old, new in zip(chain(*sums), chain(*new_sums), strict=True):
-        old.add_incoming(new, loop)
+        old.add_incoming(new, step)
     builder.cbranch(builder.icmp_signed("!=", new_left, index(0)), loop, done)
 
     builder.position_at_end(done)
     for row in new_sums:
-        simd.store_row(row, out, row_masks)
+        simd.store_row(row, out, masks)
         out = advance(builder, out, out_row)
     builder.ret_void()

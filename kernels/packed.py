@@ -16,10 +16,8 @@ Each element of `out` is one chain of fused multiply-adds, upwards in k, on one 
 bits depend on nothing but its row of `a` and its column of `b`.
 """
 
-import hashlib
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numba
@@ -30,21 +28,24 @@ from numba.core.typing import Signature
 from numba.extending import intrinsic
 
 from kernels.block import compile_block
+from kernels.compiling import compiled_for
 from kernels.denormals import read_mode, restore_mode
 from kernels.interface import Array
 from kernels.simd import INDEX
 from kernels.threads import MAX_THREADS, get_num_threads, number_of_threads
 from kernels.tiling import vector_unit
 
-SOURCES = ("tiling", "simd", "microkernel", "packing", "block", "denormals", "packed")
-
 VECTOR = vector_unit().width
 
 # In multiply-adds of whole vectors, the unit of the two cost models below.
 COPY = 6  # to transpose or scatter one vector
-# What is worth a thread. Waking one takes as long as some thousands where a core is free for it;
-# on a busy machine it waits its turn for far longer than a small product takes.
-TASK = 2**17
+# What is worth a thread. A product alone in a loop gains from half of it on, but in a training
+# step one thread has written what the product reads, and the other first has to fetch it.
+TASK = 2**15
+
+# Numba's number for the current Python thread, in code that is cached and without a lock.
+_get_numba_threads: Any = types.ExternalFunction("get_num_threads", types.intc())
+_set_numba_threads: Any = types.ExternalFunction("set_num_threads", types.void(types.intc))
 
 
 @intrinsic
@@ -174,22 +175,17 @@ def multiply(block, threads, a, b, out):  # type: ignore[no-untyped-def]
     tasks = min(threads, cost // TASK)
     m_parts, n_parts = _grid(product[0], product[1], tasks, a.itemsize) if tasks > 1 else (1, 1)
     if m_parts * n_parts > 1:
+        before = _get_numba_threads()
+        _set_numba_threads(m_parts * n_parts)
         _launch(block, product, m_parts, n_parts, a.itemsize)
+        _set_numba_threads(before)
     else:
         _call(block, product)
 
 
 @cache
-def _fingerprint() -> str:
-    """Return a hash of the sources of all that is compiled here."""
-    folder = Path(__file__).parent
-    sources = [(folder / f"{name}.py").read_bytes() for name in SOURCES]
-    return hashlib.sha256(b"".join(sources)).hexdigest()
-
-
-@cache
 def _block(dtype: np.dtype[np.floating]) -> Any:
-    return compile_block(dtype, _fingerprint())
+    return compile_block(dtype)
 
 
 def block_address(dtype: np.dtype[np.floating]) -> int:
@@ -212,16 +208,13 @@ def _entrance(function: Callable[..., Any], dtype: np.dtype[np.floating]) -> Any
     element = numba.from_dtype(dtype)
     operand = types.Array(element, 2, "A", readonly=True, aligned=False)
     out = types.Array(element, 2, "A", aligned=False)
-    return njit([(types.intp, types.intp, operand, operand, out)], cache=True, nogil=True)(function)
+    return compiled_for((types.intp, types.intp, operand, operand, out), function)
 
 
 @cache
 def _compile_alone(dtype: np.dtype[np.floating]) -> Any:
-    fingerprint = _fingerprint()
-
     def multiply_alone(block, threads, a, b, out):  # type: ignore[no-untyped-def]
         """Multiply, unless it is worth more than one thread; return whether it was not."""
-        _ = fingerprint
         cost, product = _arrange(a, b, out)
         if threads > 1 and cost >= 2 * TASK:
             return False
@@ -234,10 +227,9 @@ def _compile_alone(dtype: np.dtype[np.floating]) -> Any:
 @cache
 def _compile_threaded(dtype: np.dtype[np.floating]) -> Any:
     """Compile what only large products need, as `prange` takes long to compile."""
-    fingerprint = _fingerprint()
+    numba.get_num_threads()  # loads the library whose functions the code calls
 
     def multiply_threaded(block, threads, a, b, out):  # type: ignore[no-untyped-def]
-        _ = fingerprint
         multiply(block, threads, a, b, out)
 
     return _entrance(multiply_threaded, dtype)
@@ -253,12 +245,7 @@ def compute(a: Array, b: Array, out: Array) -> None:
     multiply_alone, block = _entrances[a.itemsize]
     threads = get_num_threads()
     if not multiply_alone(block, threads, a, b, out):
-        numba.set_num_threads(threads)  # Numba keeps a number for each Python thread
         _compile_threaded(a.dtype)(block, threads, a, b, out)
-
-
-# What numba.set_num_threads calls: by name, since code with an address in it can't be cached.
-_use_threads = types.ExternalFunction("set_num_threads", types.void(types.intc))
 
 
 @njit
@@ -270,8 +257,6 @@ def multiply_alone(block, a, b, out):  # type: ignore[no-untyped-def]
 @njit
 def multiply_threaded(block, threads, a, b, out):  # type: ignore[no-untyped-def]
     """`multiply` on as many threads as ``threads[0]`` says by then."""
-    if threads[0] > 1:
-        _use_threads(threads[0])  # Numba keeps a number for each Python thread
     multiply(block, threads[0], a, b, out)
 
 
@@ -284,6 +269,6 @@ def prepare(a: Array, b: Array, out: Array) -> tuple[Callable[..., Any], tuple[A
         _cost.py_func(n, m, k, a.strides[0], out.strides[0], a.itemsize),
     )
     if MAX_THREADS > 1 and cost >= 2 * TASK:
-        numba.set_num_threads(get_num_threads())  # launches them, which compiled code can't
+        numba.get_num_threads()  # loads the library whose functions the code calls
         return multiply_threaded, (block, number_of_threads, a, b, out)
     return multiply_alone, (block, a, b, out)

@@ -112,11 +112,11 @@ class Vectors:
             return self._call(f"llvm.fma.{self.suffix}", self.type, [x, y, z])
         return self.builder.fadd(self.builder.fmul(x, y), z)
 
-    def prefetch(self, pointer: ir.Value, vectors: int) -> None:
-        """Ask for the cache lines of adjacent vectors, which are going to be read."""
-        size = self.lanes * self.itemsize
-        for offset in [*range(0, vectors * size, LINE), vectors * size - 1]:
-            prefetch_line(self.builder, advance(self.builder, pointer, index(offset)), write=False)
+    def prefetch(self, pointer: ir.Value, vectors: int, write: bool = False) -> None:
+        """Ask for the cache lines of adjacent vectors, which are going to be read or written."""
+        size = vectors * self.lanes * self.itemsize
+        for offset in [*range(0, size, LINE), size - 1]:
+            prefetch_line(self.builder, advance(self.builder, pointer, index(offset)), write)
 
     def shuffle(self, x: ir.Value, y: ir.Value, lanes: list[int]) -> ir.Value:
         """Return the named lanes; those of `y` count on from those of `x`."""
@@ -146,17 +146,6 @@ def prefetch_line(builder: ir.IRBuilder, pointer: ir.Value, write: bool) -> None
     signature = ir.FunctionType(ir.VoidType(), [POINTER, *[_INT32] * 3])
     function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
     builder.call(function, [builder.bitcast(pointer, POINTER), *flags])
-
-
-@intrinsic
-def prefetch_for_writing(typing_context, address):  # type: ignore[no-untyped-def]
-    """Ask for the cache line at `address`, which may be any."""
-
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        prefetch_line(builder, builder.inttoptr(arguments[0], POINTER), write=True)
-        return context.get_dummy_value()
-
-    return types.void(types.intp), generate
 
 
 @intrinsic

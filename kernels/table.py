@@ -14,7 +14,7 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 
-from kernels.compiling import compiled
+from kernels.compiling import compiled, compiled_for
 from kernels.entrance import SLOT
 from kernels.interface import Array
 from kernels.intrinsics import Definition, NumbaType, intrinsic
@@ -158,7 +158,4 @@ def _compile_program(dtype: np.dtype[np.floating]) -> Callable[[Integers, Array,
     """Compile `_run_program` for one dtype, and for nothing else that may come."""
     matrix = types.Array(numba.from_dtype(dtype), 2, "C")
     signature = types.boolean(types.Array(types.int64, 1, "C"), matrix, matrix)
-    run: Callable[[Integers, Array, Array], bool] = numba.njit([signature], cache=True, nogil=True)(
-        _run_program
-    )
-    return run
+    return compiled_for(signature, _run_program)

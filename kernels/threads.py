@@ -11,6 +11,14 @@ launched from several Python threads at once; the third layer, ``workqueue``, th
 process. Where it is what Numba would take, compiled kernels are held to one thread and the
 logger ``kernels.threads`` says so.
 
+A thread of OpenMP that has nothing to do *spins* for a while, so that the next launch finds it
+awake, and only then sleeps, so that it is out of the way of other threads. GNU's library spins
+for milliseconds. So long does a launch take, too, whenever the system puts the thread that it
+wakes on the core of the one that waits for it; or where BLAS is used in turn, whose threads
+spin as well. A tenth of a millisecond or two is about what it takes to wake a thread, and longer
+than the pauses between the products of a training step: it is the default here, unless
+``GOMP_SPINCOUNT`` or ``OMP_WAIT_POLICY`` in the environment have another.
+
 OpenMP's threads do not survive a ``fork``, and Numba ends a child process that launches them
 all the same. Compiled kernels in a child whose parent had launched them are therefore held to
 one thread; BLAS, which starts threads anew, keeps its number. A process that is to use all
@@ -20,6 +28,8 @@ cores is one started with ``spawn``, or forked before the first product on sever
 import logging
 import operator
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from threading import Lock
 from types import SimpleNamespace
@@ -36,10 +46,26 @@ _MODULES = {"omp": "omppool", "tbb": "tbbpool", "workqueue": "workqueue"}
 # What the other values of NUMBA_THREADING_LAYER stand for.
 _CHOICES = {"safe": ["tbb"], "threadsafe": ["tbb", "omp"], "forksafe": ["tbb", "workqueue"]}
 
+SPINS = 10_000  # pauses of the processor, of 40 to 140 cycles each
+
+
+@contextmanager
+def _libgomp_settings() -> Iterator[None]:
+    """Set in the environment what libgomp reads when it is loaded, and only then."""
+    if os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
+        yield
+        return
+    os.environ["GOMP_SPINCOUNT"] = str(SPINS)
+    try:
+        yield
+    finally:
+        del os.environ["GOMP_SPINCOUNT"]
+
 
 def _loads(layer: str) -> bool:
     try:
-        import_module(f"numba.np.ufunc.{_MODULES[layer]}")
+        with _libgomp_settings():
+            import_module(f"numba.np.ufunc.{_MODULES[layer]}")
     except ImportError:
         return False
     return True

@@ -23,6 +23,7 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import llvmlite.binding as llvm
 from numba import config
@@ -111,13 +112,13 @@ def _cache_size(level: int) -> int:
     return max(0, os.sysconf(name)) if name in os.sysconf_names else 0
 
 
-@dataclass(frozen=True)
-class Tiling:
+class Tiling(NamedTuple):
     """The five numbers for one size of element, and the lanes of a vector.
 
     mr, mc, kc and nc count elements; nr = `vectors` · `lanes`.
     """
 
+    itemsize: int
     lanes: int
     vectors: int
     mr: int
@@ -147,7 +148,7 @@ def tiling(itemsize: int) -> Tiling:
     kc = _multiple(cache_sizes.l2 // 16 // (nr * itemsize), 32)
     mc = _multiple(cache_sizes.l2 // 2 // (kc * itemsize), mr)
     nc = _multiple(cache_sizes.l3 // 4 // (kc * itemsize), nr)
-    return Tiling(lanes, vectors, mr, kc, mc, nc)
+    return Tiling(itemsize, lanes, vectors, mr, kc, mc, nc)
 
 
 def _multiple(value: int, of: int) -> int:

@@ -1,10 +1,8 @@
-"""What the `numba` kernel promises beyond the contract: memory, bits, code, cache."""
+"""What the `numba` kernel promises beyond the contract: memory, bits, code."""
 
 import ctypes
 import mmap
-import shutil
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ import pytest
 import kernels
 from kernels import contract
 from kernels.interface import DTYPES
-from kernels.packed import SOURCES
 from kernels.tiling import tiling
 
 ORDERS = ["C", "F"]
@@ -73,27 +70,3 @@ def test_where_k_is_cut_does_not_show(kernel, dtype):
     for row, column in product(range(3), range(5)):  # one element at a time: other tiles, swapped
         alone = kernel(a[row : row + 1], b[:, column : column + 1])
         assert alone[0, 0] == expected[row, column]
-
-
-@pytest.mark.parametrize("source", SOURCES)
-def test_no_stale_code(run_python, tmp_path, source):
-    package = tmp_path / "kernels"
-    shutil.copytree(
-        Path(kernels.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
-    )
-    script = f"""
-import sys
-sys.path.insert(0, {str(tmp_path)!r})
-import numpy as np, kernels
-from kernels import packed
-assert kernels.__file__.startswith({str(tmp_path)!r})
-x = np.ones((2, 2))
-kernels.get("numba")(x, x)
-print(packed.cache_hits(x.dtype))
-"""
-    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    assert run_python(script, **environment) == "0"
-    assert run_python(script, **environment) == "1"
-    file = package / f"{source}.py"
-    file.write_text(file.read_text() + "# changed\n")
-    assert run_python(script, **environment) == "0"

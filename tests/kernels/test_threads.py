@@ -10,7 +10,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 import kernels
-from kernels.threads import MAX_THREADS, _loads
+from kernels.threads import MAX_THREADS, SPINS, _loads
 
 needs_openmp = pytest.mark.skipif(not _loads("omp"), reason="OpenMP is not installed")
 
@@ -147,6 +147,37 @@ except ValueError:
     print(numba.threading_layer(), numba.get_num_threads())
 """
     assert run_python(script, NUMBA_NUM_THREADS="2", **environment) == "omp 2"
+
+
+@needs_openmp
+@pytest.mark.parametrize(
+    ("environment", "spins"),
+    [({}, SPINS), ({"GOMP_SPINCOUNT": "77"}, 77), ({"OMP_WAIT_POLICY": "PASSIVE"}, 0)],
+)
+def test_how_long_idle_threads_spin(run_python, environment, spins):
+    script = """
+import os
+os.dup2(1, 2)  # libgomp describes itself there
+before = dict(os.environ)
+import kernels
+assert dict(os.environ) == before
+"""
+    said = run_python(script, OMP_DISPLAY_ENV="verbose", **environment)
+    assert f"GOMP_SPINCOUNT = '{spins}'" in said
+
+
+@needs_openmp
+def test_numbas_own_number_stays(run_python):
+    script = """
+import numba, numpy as np, kernels
+numba.set_num_threads(3)
+a = np.ones((300, 300))
+kernel = kernels.get("numba")
+kernels.threads._process.num_threads = 2
+kernel(a, a)
+print(numba.get_num_threads())
+"""
+    assert run_python(script, NUMBA_NUM_THREADS="4") == "3"
 
 
 FORK = """

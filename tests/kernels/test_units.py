@@ -1,0 +1,26 @@
+"""The `numba` kernel's tests again, compiled for narrower vector units than the machine's."""
+
+import pytest
+
+from tests.kernels.units import AVX2, SSE2, only_x86
+
+SCRIPT = """
+import sys
+import pytest
+from kernels.tiling import vector_unit
+
+assert vector_unit().name == {name!r}
+files = ["tests/kernels/test_contract.py", "tests/kernels/test_packed.py"]
+tests = "(numba and not numba-naive and not numba-blocked) or {part}"
+sys.exit(pytest.main(["-p", "no:cacheprovider", "-q", "-m", "", "-k", tests, *files]))
+"""
+
+
+@only_x86
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("environment", "name"), [(AVX2, "AVX2"), (SSE2, "128 bit")], ids=["AVX2", "SSE2"]
+)
+@pytest.mark.parametrize("part", ["float32", "float64"])
+def test_on_another_unit(run_python, environment, name, part):
+    run_python(SCRIPT.format(name=name, part=part), **environment)
