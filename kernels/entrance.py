@@ -14,7 +14,7 @@ neither compiled nor loaded for it.
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
 import numba
@@ -82,8 +82,9 @@ def _kind(argument: object, strided: bool) -> NumbaType:
 def _compile(function: Dispatcher, kinds: tuple[NumbaType, ...]) -> Any:  # noqa: ANN401
     python = function.py_func
     key = f"{python.__module__}.{python.__qualname__}:{python.__code__.co_firstlineno}{kinds}"
-    # What else a closure depends on, and a function that is in no file, no key can tell.
-    keep = python.__closure__ is None and Path(python.__code__.co_filename).is_file()
+    # What else a closure depends on, and a function whose source nobody has, no key can tell.
+    loader = getattr(import_module(python.__module__), "__loader__", None)
+    keep = python.__closure__ is None and hasattr(loader, "get_source")
     key += f" {fingerprint(python.__module__)}" if keep else f" {id(function)}"
     _passes[key] = _without_wrappers(function), kinds
 
