@@ -1,5 +1,8 @@
 """Benchmarks for asv, one file a subject; and `benchmarks.readme`, which fills in README.md.
 
+`benchmarks.peers` compares with other libraries. It has no ``__init__.py``: asv imports whatever
+package it finds here, and is not to import them.
+
 Parameters are literal, and a file imports whatever the commit that is measured may lack.
 """
 

@@ -16,6 +16,8 @@ from itertools import pairwise
 import numpy as np
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
+from .layouts import LAYOUTS
+
 with suppress(ImportError):  # an older commit may lack what only some suites need
     import kernels
     from fastnn import SGD, Dense, ReLU, Sequential, SoftmaxCrossEntropy
@@ -56,6 +58,14 @@ def product(name, shape, dtype, transposed=""):
     b = rng.standard_normal((n, k) if "b" in transposed else (k, n)).astype(dtype)
     out = np.empty((m, n), dtype)
     return compute, a.T if "a" in transposed else a, b.T if "b" in transposed else b, out
+
+
+@cache
+def laid_out(name, layout, dtype, n=512):
+    """Return a kernel's bare function and operands, n × n each, that lie in memory so."""
+    compute = usable_kernel(name, n**3).compute
+    values = np.random.default_rng(0).standard_normal((3, n, n)).astype(dtype)
+    return compute, *(lay(array) for lay, array in zip(LAYOUTS[layout], values, strict=True))
 
 
 def network(name, sizes, batch_size):

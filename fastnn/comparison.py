@@ -6,7 +6,6 @@ are timed, in rounds of all kernels, so that a slow moment of the machine meets 
 
 import math
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +20,7 @@ from fastnn.experiment import Experiment
 from fastnn.network import Sequential
 from fastnn.runs import load_data
 from fastnn.training import fit, step_size
+from kernels import timing
 from kernels.interface import DTYPES
 
 REFERENCE = "numpy"
@@ -141,17 +141,28 @@ class Comparison:
 
     def measure(self, begins: Callable[[str], object] = lambda name: None) -> None:
         """Time every contender, round by round; `begins` is told each kernel's name before."""
-        for contender in self.measured:
-            _, seconds = self._train(contender, 1)
-            affordable = int(self.seconds / max(seconds, 1e-9))
-            contender.steps = min(max(affordable, 1), self.steps_per_epoch)
-        for _ in range(self.rounds):
-            for contender in self.measured:
-                begins(contender.kernel)
-                _, seconds = self._train(contender, contender.steps)
-                per_step = seconds / contender.steps
-                contender.epoch_seconds.append(per_step * self.steps_per_epoch)
-                contender.sample_seconds.append(self._infer(contender, per_step))
+        measured = self.measured
+        turns = timing.alternate(
+            [self._watches(contender) for contender in measured],
+            self.rounds,
+            settles=kernels.get_num_threads() > 1,
+            begins=lambda number: begins(measured[number].kernel),
+        )
+        for contender, seconds in zip(measured, turns, strict=True):
+            steps, batches = seconds.T
+            contender.epoch_seconds = (steps * self.steps_per_epoch).tolist()
+            contender.sample_seconds = (batches / self.batch_size).tolist()
+
+    def _watches(self, contender: Contender) -> tuple[timing.Watch, timing.Watch]:
+        """Return what times a step of training, and inference for a batch."""
+        _, seconds = self._train(contender, 1)
+        affordable = int(self.seconds / max(seconds, 1e-9))
+        steps = contender.steps = min(max(affordable, 1), self.steps_per_epoch)
+        batch = self.data.x_train[: self.batch_size]
+        inference = timing.Stopwatch(
+            lambda: contender.net(batch), min(self.seconds, seconds * 1000)
+        )
+        return lambda: self._train(contender, steps)[1] / steps, inference
 
     def _train(self, contender: Contender, steps: int) -> tuple[float, float]:
         """Train some steps; return their mean loss and their seconds."""
@@ -169,16 +180,6 @@ class Comparison:
             engine="python",  # which every kernel can have
         )
         return record.loss, record.seconds
-
-    def _infer(self, contender: Contender, step_seconds: float) -> float:
-        """Return the seconds of inference for a sample."""
-        batch = self.data.x_train[: self.batch_size]
-        calls = min(max(int(self.seconds / step_seconds), 1), 1000)
-        contender.net(batch)
-        began = time.perf_counter()
-        for _ in range(calls):
-            contender.net(batch)
-        return (time.perf_counter() - began) / (calls * len(batch))
 
     def report(self) -> dict[str, Any]:
         """Return what each contender took, ready for `fastnn.reports.to_json`.

@@ -51,7 +51,11 @@ def test_every_benchmark_runs_with_all_its_parameters(suite, name, kernel):
 
 
 def test_short_benchmarks_have_no_setup():
-    for suite in (matmul.Square, matmul.DenseLayer, inference.Inference, training.Step):
+    short = (
+        *(matmul.Square, matmul.DenseLayer, matmul.Network, matmul.Layout),
+        *(inference.Inference, training.Step),
+    )
+    for suite in short:
         assert not hasattr(suite, "setup")
 
 
@@ -66,6 +70,21 @@ def test_operands_have_the_shapes_and_layouts_of_a_dense_layer(transposed, a_ord
     assert b.flags[f"{b_order}_CONTIGUOUS"]
     compute(a, b, out)
     np.testing.assert_array_equal(out, a @ b)
+
+
+def test_layouts_are_those_that_are_named():
+    assert matmul.Layout.params[1] == list(common.LAYOUTS)
+    strides = {
+        name: [array.strides for array in common.laid_out("numpy", name, "float64", 8)[1:]]
+        for name in common.LAYOUTS
+    }
+    assert strides == {
+        "contiguous": [(64, 8)] * 3,
+        "rows 4096 bytes apart": [(4096, 8)] * 3,
+        "Fortran order": [(8, 64)] * 3,
+        "a and b transposed": [(8, 64), (8, 64), (64, 8)],
+        "every 2nd row": [(128, 8)] * 3,
+    }
 
 
 def test_too_large_a_product_is_skipped():
@@ -106,7 +125,7 @@ def test_each_commit_has_its_own_numba_cache():
 def test_suites_import_on_a_commit_without_the_packages():
     run_python(
         "import sys; sys.modules['kernels'] = sys.modules['fastnn'] = None\n"
-        "import benchmarks.matmul, benchmarks.inference, benchmarks.training"
+        "import benchmarks.matmul, benchmarks.inference, benchmarks.training, benchmarks.products"
     )
 
 

@@ -18,9 +18,10 @@ import typer
 import fastnn
 from fastnn.cli import data
 from fastnn.cli.console import fail
+from fastnn.cli.ladder import kernels
 from fastnn.cli.models import evaluate, predict
 from fastnn.cli.signals import Interrupted, interruptible
-from fastnn.cli.study import compare, kernels
+from fastnn.cli.study import compare
 from fastnn.cli.train import train
 
 WRONG = 2

@@ -18,8 +18,13 @@ def show(*lines: str) -> None:
         print(line)
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout; columns but the first that hold numbers are aligned right."""
+def show_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None
+) -> None:
+    """Print a table on stdout; columns but the first that hold numbers are aligned right.
+
+    It folds at `width` characters, without it at the terminal's.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -34,7 +39,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         )
     for row in rows:
         table.add_row(*map(Text, row))  # as it is: a summary may hold what looks like markup
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=width)
     with console.capture() as captured:  # Rich would end the process if the reader has gone
         console.print(table)
     print(captured.get(), end="")
@@ -54,6 +59,11 @@ def duration(seconds: float) -> str:
         if seconds >= scale:
             return f"{seconds / scale:.3g} {unit}" if seconds < 1000 * scale else f"{seconds:.0f} s"
     return f"{seconds / 1e-9:.3g} ns"
+
+
+def warn(message: str) -> None:
+    """Print a warning in one line on stderr."""
+    print(f"fastnn: warning: {' '.join(message.split())}", file=sys.stderr)
 
 
 def fail(message: str) -> None:

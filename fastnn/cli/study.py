@@ -1,4 +1,4 @@
-"""``fastnn kernels`` and ``fastnn compare``."""
+"""``fastnn compare``."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -8,41 +8,6 @@ import typer
 from fastnn.cli import options as o
 from fastnn.cli.console import duration, show, show_json, show_table
 from fastnn.experiment import Experiment, read_settings
-
-
-def kernels(json: o.Json = False) -> None:
-    """List the kernels: what each is, and whether it works here."""
-    import kernels as ladder
-    from fastnn.comparison import find_fault
-
-    rows = []
-    for name in ladder.names():
-        fault = find_fault(name)
-        kernel = ladder.get(name) if fault is None else None
-        rows.append(
-            {
-                "name": name,
-                "summary": kernel.summary if kernel else None,
-                "threaded": kernel.threaded if kernel else None,
-                "usable": fault is None,
-                "fault": fault,
-            }
-        )
-    if json:
-        show_json({"threads": ladder.get_num_threads(), "kernels": rows})
-        return
-    show_table(
-        ("kernel", "usable", "threads", "what it is"),
-        [
-            [
-                str(row["name"]),
-                "yes" if row["usable"] else "no",
-                str(ladder.get_num_threads()) if row["threaded"] else "1",
-                str(row["summary"] or row["fault"]),
-            ]
-            for row in rows
-        ],
-    )
 
 
 def compare(

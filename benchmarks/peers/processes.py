@@ -1,0 +1,92 @@
+"""Workers: each library's process, which stands still unless it is its turn."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT = 300  # seconds of one answer, compilation included
+
+# These make NumPy's BLAS run code for another processor than it would choose.
+HANDICAPS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+class WorkerError(RuntimeError):
+    """A library could not do a task; the text says why."""
+
+
+def environment(threads):
+    """Return the environment of a process that is to use so many threads."""
+    kept = {name: value for name, value in os.environ.items() if name not in HANDICAPS}
+    # What XLA's threads and tinygrad's device are named by, besides the affinity.
+    return kept | dict.fromkeys(THREADS, str(threads)) | {"JAX_PLATFORMS": "cpu", "DEV": "CPU"}
+
+
+class Worker:
+    """A library's process, started at once and stopped (SIGSTOP) between its answers.
+
+    No idle pool of threads spins that way, whatever its library thinks of waiting, and none has
+    to be told to wait in a way that would make it slower at work.
+    """
+
+    def __init__(self, library, threads, directory):
+        self.name, self.kinds = library.name, library.kinds
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
+        arguments = (library.module, json.dumps(library.options), str(directory), str(threads))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.peers.worker", *arguments],
+            cwd=ROOT,
+            env=environment(threads),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.process.kill()
+        self.process.communicate()
+        self.log.close()
+
+    def ask(self, **message):
+        """Let the process work until it has answered; return the answer."""
+        self.process.send_signal(signal.SIGCONT)
+        try:
+            self.process.stdin.write(json.dumps(message) + "\n")
+            self.process.stdin.flush()
+            ready, _, _ = select.select([self.process.stdout], [], [], TIMEOUT)
+        except BrokenPipeError:
+            ready = [self.process.stdout]
+        if not ready:
+            self.process.kill()
+            raise WorkerError(f"no answer in {TIMEOUT} seconds")
+        line = self.process.stdout.readline()
+        if not line:
+            raise WorkerError(f"the process ended: {self._last_words()}")
+        self.process.send_signal(signal.SIGSTOP)
+        answer = json.loads(line)
+        if "error" in answer:
+            raise WorkerError(answer["error"])
+        return answer
+
+    def begin(self, task):
+        """Begin a task; return the first answer, or None if the library has no way to do it."""
+        if task.kind not in self.kinds:
+            return None
+        answer = self.ask(task=asdict(task))
+        return None if "unsupported" in answer else answer
+
+    def _last_words(self):
+        self.log.seek(0)
+        lines = self.log.read().strip().splitlines()
+        return lines[-1] if lines else f"exit status {self.process.wait()}"

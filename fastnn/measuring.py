@@ -1,0 +1,223 @@
+"""The matrix products that networks make, and how fast each kernel is at them.
+
+Every product is verified before it is timed, and timed in turns with the one it is compared
+with (`kernels.timing`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import kernels
+import kernels.machine
+from fastnn.environment import blas_restraints, machine, versions
+from kernels import contract, timing
+from kernels.interface import Array, Kernel
+from kernels.timing import Case, Spread
+
+REFERENCE = "numpy"
+# Verification in wider arithmetic takes much longer than the product: of a larger one than this
+# many multiplications some rows are compared.
+FULLY_COMPARED = 2**20
+
+
+class VerificationError(ValueError):
+    """A kernel computes something else."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product of matrices: (m × k) · (k × n).
+
+    Parameters
+    ----------
+    m, k, n : int
+    transposed : str
+        Which of ``a`` and ``b`` are views of an array that lies in memory the other way round.
+
+    """
+
+    m: int
+    k: int
+    n: int
+    transposed: str = ""
+
+    def __str__(self) -> str:
+        a, b = ("ᵀ" if name in self.transposed else "" for name in "ab")
+        return f"{self.m}×{self.k}{a}·{self.k}×{self.n}{b}"
+
+    @property
+    def multiplications(self) -> int:
+        """How many there are; as many additions go with them."""
+        return self.m * self.k * self.n
+
+    def operands(self, dtype: str) -> tuple[Array, Array, Array]:
+        """Return a and b, of random numbers, and an out full of NaN."""
+        rng = np.random.default_rng((self.m, self.k, self.n))
+        a = rng.standard_normal((self.m, self.k)).astype(dtype)
+        b = rng.standard_normal((self.k, self.n)).astype(dtype)
+        if "a" in self.transposed:
+            a = np.asfortranarray(a)
+        if "b" in self.transposed:
+            b = np.asfortranarray(b)
+        return a, b, np.full((self.m, self.n), np.nan, dtype)
+
+
+def dense_products(batch: int, n_in: int, n_out: int) -> tuple[Product, Product, Product]:
+    """Return the products of a dense layer: outputs, gradient of weights, gradient of inputs."""
+    return (
+        Product(batch, n_in, n_out),
+        Product(n_in, batch, n_out, "a"),
+        Product(batch, n_out, n_in, "b"),
+    )
+
+
+def verified(kernel: Kernel, a: Array, b: Array, out: Array) -> Callable[[], object]:
+    """Return the call of a kernel's bare entrance, after one whose result was checked.
+
+    Raises
+    ------
+    VerificationError
+        The result is wrong.
+
+    """
+    multiplications = a.size * b.shape[1]
+    out.fill(np.nan)
+    try:
+        contract.check_product(kernel, a, b, out, every=-(-multiplications // FULLY_COMPARED))
+    except AssertionError as error:
+        raise VerificationError(f"not timed, since it is wrong: {error}") from None
+    return partial(kernel.compute, a, b, out)
+
+
+def case(kernel: Kernel, product: Product, dtype: str) -> Case:
+    """Return a kernel's call and the reference's, both verified, on the same operands."""
+    a, b, out = product.operands(dtype)
+    reference = verified(kernels.get(REFERENCE), a, b, np.empty_like(out))
+    return Case(str(product), (verified(kernel, a, b, out), reference))
+
+
+# Squares, and what one sample and a batch of 64 take in a network of 784-128-10.
+PRODUCTS = (
+    *(Product(n, n, n) for n in (64, 256, 1024)),
+    *dense_products(64, 784, 128),
+    Product(64, 128, 10),
+    Product(1, 784, 128),
+)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a kernel reaches at a product.
+
+    Attributes
+    ----------
+    kernel, product : str
+    rounds : int
+    flops : Spread
+        FLOP/s; a multiplication and the addition of its result are two operations.
+    share : Spread
+        Of the FMA peak of as many threads.
+    ratio : Spread
+        To the reference's speed, formed round by round: 2 is twice as fast.
+
+    """
+
+    kernel: str
+    product: str
+    rounds: int
+    flops: Spread
+    share: Spread
+    ratio: Spread
+
+
+def measure_kernel(
+    kernel: Kernel, products: Sequence[Product], dtype: str, peak: float, seconds: float = 0.1
+) -> list[Speed]:
+    """Time a kernel against the reference, at those of some products that are reasonable for it.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    products : sequence of Product
+    dtype : str
+    peak : float
+        The FMA peak of the number of threads in use, in FLOP/s.
+    seconds : float
+        About how long to time each product; three calls of each kernel are made at least.
+
+    Raises
+    ------
+    VerificationError
+        The kernel or the reference computes something else.
+
+    """
+    chosen = [p for p in products if p.multiplications <= kernel.max_multiplications]
+    if not chosen:
+        return []
+    cases = [case(kernel, product, dtype) for product in chosen]
+    measured = timing.measure(cases, seconds, threads=kernels.get_num_threads(), least=3)
+    return [
+        _speed(kernel, product, peak, *times.T)
+        for product, times in zip(chosen, measured, strict=True)
+    ]
+
+
+def _speed(
+    kernel: Kernel, product: Product, peak: float, own: timing.Seconds, reference: timing.Seconds
+) -> Speed:
+    flops = 2 * product.multiplications / own
+    return Speed(
+        kernel.name,
+        str(product),
+        len(own),
+        Spread.of(flops),
+        Spread.of(flops / peak),
+        Spread.of(reference / own),
+    )
+
+
+def measure_ladder(
+    dtype: str,
+    names: Sequence[str] | None = None,
+    products: Sequence[Product] = PRODUCTS,
+    begins: Callable[[str], object] = lambda name: None,
+) -> dict[str, Any]:
+    """Measure the machine and then kernels, with as many threads as are set.
+
+    Parameters
+    ----------
+    dtype : str
+        float32 or float64.
+    names : sequence of str, optional
+        Of kernels; all without.
+    products : sequence of Product, optional
+    begins : callable, optional
+        Is told what is measured next: the machine, or the name of a kernel.
+
+    Returns
+    -------
+    dict
+        Ready for `fastnn.reports.to_json`; figures as `Speed` and `kernels.machine` have them.
+
+    """
+    threads = kernels.get_num_threads()
+    begins("machine")
+    ceilings = kernels.machine.measure([threads])
+    peak = getattr(ceilings.ceilings[0], dtype).median
+    speeds = []
+    for name in kernels.names() if names is None else names:
+        begins(name)
+        speeds += measure_kernel(kernels.get(name), products, dtype, peak)
+    return {
+        "dtype": dtype,
+        "threads": threads,
+        "machine": machine(),
+        "versions": versions(),
+        "blas_restraints": blas_restraints(),
+        "ceilings": asdict(ceilings),
+        "speeds": [asdict(speed) for speed in speeds],
+    }
