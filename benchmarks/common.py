@@ -95,5 +95,5 @@ def training_step(name, sizes, batch_size):
     optimizer = SGD(learning_rate=1e-30)
     plan = net.training_plan()
     net.plan_step(plan, inputs, labels, SoftmaxCrossEntropy(), optimizer, np.zeros(3))
-    optimizer.begin_step()
+    optimizer.begin_steps()
     return plan

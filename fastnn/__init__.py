@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fastnn.callbacks import Checkpoint, CSVLog, EarlyStopping, StopOnNaN
+    from fastnn.history import Epoch, Evaluation, History
+    from fastnn.inference import Predictor
     from fastnn.layers import Dense, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
     from fastnn.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
     from fastnn.network import Sequential
+    from fastnn.objective import Objective
     from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
-    from fastnn.training import Epoch, Evaluation, History, StopTraining, Training, evaluate, fit
+    from fastnn.scaled import ScaledBytes
+    from fastnn.training import StopTraining, Training, evaluate, fit
 
 __version__ = "0.1.0"
 
@@ -30,9 +34,12 @@ __all__ = [
     "LeakyReLU",
     "Loss",
     "MeanSquaredError",
+    "Objective",
     "Optimizer",
+    "Predictor",
     "RMSProp",
     "ReLU",
+    "ScaledBytes",
     "Sequential",
     "Sigmoid",
     "Softmax",
@@ -45,7 +52,10 @@ __all__ = [
     "fit",
 ]
 
-_MODULES = ("callbacks", "layers", "losses", "network", "optimizers", "training")
+_MODULES = (
+    *("callbacks", "history", "inference", "layers", "losses", "network", "objective"),
+    *("optimizers", "scaled", "training"),
+)
 
 
 def __getattr__(name: str) -> object:

@@ -15,10 +15,11 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from fastnn.history import Epoch, History
 from fastnn.layers import LAYERS
 from fastnn.network import Sequential
 from fastnn.optimizers import Optimizer
-from fastnn.training import Epoch, History, Training
+from fastnn.training import Training
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 

@@ -16,6 +16,7 @@ CHOICES = {
     "activation": ("relu", "leaky-relu", "sigmoid", "tanh"),
     "initializer": ("auto", "glorot", "he", "normal", "uniform", "zeros"),
     "gradient_descent": ("batch", "mini-batch", "stochastic"),
+    "engine": ("auto", "python", "compiled"),
     "optimizer": ("sgd", "rmsprop", "adam", "adamw"),
     "schedule": ("constant", "step", "cosine"),
     "dtype": ("float32", "float64"),
@@ -54,6 +55,8 @@ class Experiment:
         What computes the matrix products, see ``kernels.names()``.
     threads : int, optional
         Number of threads of a product; all that are there where not given.
+    engine : {"auto", "python", "compiled"}
+        What goes from step to step, see `fastnn.fit`.
     epochs : int
         Passes over the training data.
     batch_size : int, optional
@@ -96,6 +99,7 @@ class Experiment:
     initializer: str = "auto"
     kernel: str = "numba"
     threads: int | None = None
+    engine: str = "auto"
     epochs: int = 60
     batch_size: int | None = None
     gradient_descent: str = "mini-batch"

@@ -259,6 +259,8 @@ class Dropout(Layer):
 
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
         """``dx = dy · mask / (1 - rate)``: the same pass draws the same mask again."""
+        if not plan.training:
+            return dy
         dx = plan.empty(*x.shape)
         plan.call(elementwise.dropout, dy, self.rate, plan.random_state, self.stream, dx)
         return dx

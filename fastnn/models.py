@@ -9,12 +9,14 @@ import numpy as np
 from fastnn import datasets
 from fastnn.building import build_loss
 from fastnn.checkpoint import load_network
+from fastnn.data import Inputs
 from fastnn.datasets import Dataset
 from fastnn.experiment import Experiment, read_settings
+from fastnn.history import Evaluation
 from fastnn.layers import Softmax
 from fastnn.network import Sequential
 from fastnn.runs import CONFIG, WEIGHTS, load_data, read_report
-from fastnn.training import Evaluation, evaluate
+from fastnn.training import evaluate
 from kernels.interface import Array
 
 
@@ -100,13 +102,13 @@ class Model:
         """Return loss and accuracy on the test samples."""
         return evaluate(self.net, dataset.x_test, dataset.y_test, loss=build_loss(dataset))
 
-    def load_features(self, data: str, data_dir: str | None = None) -> Array:
+    def load_features(self, data: str, data_dir: str | None = None) -> Inputs:
         """Return samples to predict: the rows of a file, or the test samples of a named set."""
         if data in datasets.names():
             return self.load_data(data, data_dir).x_test
         return datasets.load_features(data, self.net.n_in, dtype=self.net.dtype)
 
-    def predict(self, x: Array) -> tuple[list[Any], Array]:
+    def predict(self, x: Inputs) -> tuple[list[Any], Array]:
         """Return the answers for ``x[m, n_in]``, and the outputs ``[m, n_out]`` behind them.
 
         An answer is a class's name, its label where the names are not known, and in regression

@@ -7,16 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 import kernels
+from fastnn.inference import Predictor
 from fastnn.layers import Dropout, Layer, Sigmoid, Softmax
 from fastnn.losses import Loss, SoftmaxCrossEntropy, Targets
+from fastnn.objective import Objective
 from fastnn.optimizers import SGD, Optimizer
 from fastnn.parameters import Parameters
 from fastnn.plan import Plan
 from kernels import elementwise
 from kernels.interface import DTYPES, Array, Kernel
-
-ROWS_AT_ONCE = 1024  # inference walks through larger inputs in pieces of this size
-PLANS_KEPT = 8
 
 
 class Sequential:
@@ -96,7 +95,7 @@ class Sequential:
     @kernel.setter
     def kernel(self, kernel: str | Kernel) -> None:
         self._kernel = kernels.get(kernel) if isinstance(kernel, str) else kernel
-        self._inference: dict[int, tuple[Array, Plan, Array]] = {}
+        self._predictor = Predictor(self)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -106,27 +105,49 @@ class Sequential:
     def __call__(self, x: npt.ArrayLike) -> Array:
         """Return the outputs ``[m, n_out]`` for the inputs ``x[m, n_in]``.
 
-        Layers that act in training only are left out.
+        Layers that act in training only are left out. Several Python threads may call at once.
         """
-        x = self.check_inputs(x)
-        result = np.empty((len(x), self.n_out), self.dtype)
-        for start in range(0, len(x), ROWS_AT_ONCE):
-            piece = x[start : start + ROWS_AT_ONCE]
-            batch, plan, outputs = self._inference_plan(len(piece))
-            batch[...] = piece
-            plan.run()
-            result[start : start + len(piece)] = outputs
-        return result
+        return self._predictor(x)
 
-    def _inference_plan(self, batch_size: int) -> tuple[Array, Plan, Array]:
-        """Return the input, the plan and the output for a batch size, from the last few used."""
-        if batch_size not in self._inference:
-            if len(self._inference) == PLANS_KEPT:
-                del self._inference[next(iter(self._inference))]
-            plan = Plan(self.kernel, self.dtype)
-            batch = plan.empty(batch_size, self.n_in)
-            self._inference[batch_size] = batch, plan, self.plan_forward(plan, batch)[-1]
-        return self._inference[batch_size]
+    def compile(self, batch_size: int | None = None) -> Predictor:
+        """Return ``net(x)`` as a callable that has its plan made, and its passes compiled.
+
+        Parameters
+        ----------
+        batch_size : int, optional
+            Number of rows that the inputs are going to have; any number where not given, and
+            plans are made as they come.
+
+        Returns
+        -------
+        Predictor
+            Computes with the parameters as they are by then, under the kernel of now.
+
+        Raises
+        ------
+        ValueError
+            `batch_size` is below 1.
+
+        """
+        return Predictor(self, batch_size)
+
+    def objective(self, x: npt.ArrayLike, y: npt.ArrayLike, *, loss: Loss) -> Objective:
+        """Return the loss on some samples and its gradient, as a function of the parameters.
+
+        Parameters
+        ----------
+        x : array-like of shape (samples, n_in)
+        y : array-like
+            Targets as the loss takes them.
+        loss : Loss
+
+        Raises
+        ------
+        ValueError
+            The data do not fit the network or the loss, or are not finite.
+
+        """
+        return Objective(self, x, y, loss)
 
     def check_inputs(self, x: npt.ArrayLike) -> Array:
         """Return `x` as an array of shape (m, n_in), of the dtype of the network.
@@ -181,7 +202,17 @@ class Sequential:
         optimizer: Optimizer,
         totals: Array,
     ) -> None:
-        """Write down a training step: forward, loss, backward, update.
+        """Write down a training step: `plan_gradients` and the update of the parameters."""
+        self.plan_gradients(plan, inputs, targets, loss, totals)
+        with plan.section("update"):
+            optimizer.plan(plan, self.parameters.flat, self.gradients.flat)
+            if any(isinstance(layer, Dropout) for layer in self.layers):
+                plan.call(elementwise.next_random_state, self.random_state)
+
+    def plan_gradients(
+        self, plan: Plan, inputs: Array, targets: Targets, loss: Loss, totals: Array
+    ) -> None:
+        """Write down forward pass, loss and backward pass.
 
         Parameters
         ----------
@@ -190,7 +221,6 @@ class Sequential:
         targets : ndarray of m rows or labels
             As `Loss.targets` gives them.
         loss : Loss
-        optimizer : Optimizer
         totals : ndarray of float64, shape (3,)
             What the loss adds to, see `kernels.losses`.
 
@@ -204,10 +234,6 @@ class Sequential:
             with plan.section("backward", self.names[i]):
                 x, y = outputs[i], outputs[i + 1]
                 gradient = self.layers[i].backward(plan, x, y, gradient, needs_dx=i > first)
-        with plan.section("update"):
-            optimizer.plan(plan, self.parameters.flat, self.gradients.flat)
-            if any(isinstance(layer, Dropout) for layer in self.layers):
-                plan.call(elementwise.next_random_state, self.random_state)
 
     def plan_forward(self, plan: Plan, inputs: Array, loss: Loss | None = None) -> list[Array]:
         """Write down the forward pass; return `inputs` and the output of each layer.

@@ -2,8 +2,8 @@
 
 An optimiser knows two flat vectors, the parameters and their gradients, and nothing of
 layers. It writes its update down in a plan and keeps its own vectors (velocity, running
-means) from step to step; what changes with the step lives in small arrays that the update
-reads, filled by `Optimizer.begin_step`.
+means) from step to step. What changes with the step lives in small arrays that the update
+reads and moves on; `Optimizer.begin_steps` fills them, for some steps ahead.
 
 Names and defaults are those of Keras and scikit-learn.
 """
@@ -18,6 +18,8 @@ from fastnn.schedules import Schedule
 from kernels import updates
 from kernels.elementwise import aligned_empty
 from kernels.interface import Array
+
+STEPS_AHEAD = 1024
 
 
 class Optimizer:
@@ -62,21 +64,35 @@ class Optimizer:
         self.steps = 0
         self.state: dict[str, Array] = {}
         self._rate: Array | None = None
+        self._rates_ahead: Array | None = None
+        self._place = np.zeros(1, np.int64)  # in the rates ahead
 
     def plan(self, plan: Plan, weights: Array, gradients: Array) -> None:
         """Write down the update of ``weights[p]`` by ``gradients[p]``."""
         self._prepare(weights)
+        plan.call(updates.next_rate, self._rates_ahead, self._place, self._rate)
         if self.clip_norm is not None:
             plan.call(updates.clip_norm, float(self.clip_norm), gradients)
         self._plan_decay(plan, weights, gradients)
         self._plan_update(plan, weights, gradients)
 
-    def begin_step(self) -> None:
-        """Set what the next step's update reads: the learning rate, and the like."""
-        schedule = self.learning_rate
-        assert self._rate is not None
-        self._rate[0] = schedule(self.steps) if callable(schedule) else schedule
-        self.steps += 1
+    def begin_steps(self, count: int = 1) -> None:
+        """Set what the updates of the next steps read; the steps count as taken.
+
+        Parameters
+        ----------
+        count : int
+            At most `STEPS_AHEAD`.
+
+        """
+        schedule, rates = self.learning_rate, self._rates_ahead
+        assert rates is not None
+        if callable(schedule):
+            rates[:count] = [schedule(step) for step in range(self.steps, self.steps + count)]
+        else:
+            rates[:count] = schedule
+        self._place[0] = 0
+        self.steps += count
 
     def restore(self, steps: int, state: Mapping[str, Array]) -> None:
         """Go on from the `steps` and the `state` of an earlier training."""
@@ -102,6 +118,7 @@ class Optimizer:
                 )
         if self._rate is None or self._rate.dtype != weights.dtype:
             self._rate = np.zeros(1, weights.dtype)
+            self._rates_ahead = np.zeros(STEPS_AHEAD, weights.dtype)
 
     def _plan_decay(self, plan: Plan, weights: Array, gradients: Array) -> None:
         if self.weight_decay:
@@ -227,13 +244,12 @@ class Adam(Optimizer):
         _check("epsilon", epsilon, epsilon > 0, "above 0")
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
         self._corrections: Array | None = None
+        self._counted = np.zeros(1, np.int64)  # steps, as the update counts them
 
-    def begin_step(self) -> None:
-        """Set the learning rate and the two bias corrections."""
-        super().begin_step()
-        assert self._corrections is not None
-        self._corrections[0] = 1 / (1 - self.beta_1**self.steps)
-        self._corrections[1] = 1 / (1 - self.beta_2**self.steps)
+    def begin_steps(self, count: int = 1) -> None:
+        """Set the learning rates, and the step that the bias corrections start from."""
+        self._counted[0] = self.steps
+        super().begin_steps(count)
 
     def _prepare(self, weights: Array) -> None:
         super()._prepare(weights)
@@ -241,6 +257,8 @@ class Adam(Optimizer):
             self._corrections = np.ones(2, weights.dtype)
 
     def _plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
+        betas = np.array([self.beta_1, self.beta_2])
+        plan.call(updates.next_corrections, self._counted, betas, self._corrections)
         plan.call(
             updates.adam,
             gradients,

@@ -6,12 +6,16 @@ list from top to bottom. No allocation, no shape check and no decision is left i
 the list can be read: ``print(net.plan(64))``.
 
 What changes from step to step (the batch, the learning rate, random numbers) lives in small
-arrays that the calls read.
+arrays that the calls read, and that calls of the list itself move on. So a plan that is run
+again is the next step, and a list whose calls are all compiled can be run many times without
+Python in between.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -19,7 +23,9 @@ import numpy.typing as npt
 
 from kernels import Kernel, elementwise
 from kernels.elementwise import aligned_empty
+from kernels.entrance import entrance
 from kernels.interface import Array
+from kernels.table import Table
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class Plan:
     Attributes
     ----------
     calls : list of Call
+        Complete before the first run.
 
     """
 
@@ -90,6 +97,9 @@ class Plan:
         self.random_state = np.zeros(2, np.uint64) if random_state is None else random_state
         self.calls: list[Call] = []
         self._part, self._layer = "", ""
+        self._pieces: list[Callable[[], object]] | None = None
+        self._table: Table | None = None
+        self._not_compiled: tuple[str, ...] = ()
 
     @contextmanager
     def section(self, part: str, layer: str = "") -> Iterator[None]:
@@ -144,9 +154,48 @@ class Plan:
         return sum(call.flops for call in self.calls)
 
     def run(self) -> None:
-        """Execute the list, top to bottom."""
-        for call in self.calls:
-            call.function(*call.args)
+        """Execute the list, top to bottom; neighbours that are compiled without Python between."""
+        if self._pieces is None:
+            self._pieces = self._compile()
+        for piece in self._pieces:
+            piece()
+
+    @property
+    def table(self) -> Table | None:
+        """The whole list for compiled code to run; None where a call is not compiled."""
+        if self._pieces is None:
+            self._pieces = self._compile()
+        return self._table
+
+    @property
+    def not_compiled(self) -> tuple[str, ...]:
+        """The names of the calls that only Python can make."""
+        return () if self.table else self._not_compiled
+
+    def _compile(self) -> list[Callable[[], object]]:
+        """Return functions without arguments that together are the list."""
+        calls = [(call, *self._entrance(call)) for call in self.calls]
+        pieces: list[Callable[[], object]] = []
+        tables = []
+        for compiled, group in groupby(calls, lambda call: call[1] is not None):
+            if compiled:
+                tables.append(Table([(address, args) for _, address, args in group if address]))
+                pieces.append(tables[-1].run)
+            else:
+                pieces += [partial(call.function, *call.args) for call, *_ in group]
+        self._table = tables[0] if tables and len(pieces) == 1 else None
+        names = [call.name for call, address, _ in calls if address is None]
+        self._not_compiled = tuple(dict.fromkeys(names))
+        return pieces
+
+    def _entrance(self, call: Call) -> tuple[int | None, tuple[Any, ...]]:
+        """Return how compiled code makes a call: the address of an entrance, and what it takes."""
+        if call.function is not self.kernel.compute:
+            return entrance(call.function, call.args), call.args
+        if self.kernel.prepare is None:
+            return None, call.args
+        function, args = self.kernel.prepare(*call.args)
+        return entrance(function, args, strided=True), args
 
     def __str__(self) -> str:
         header = ("part", "layer", "call", "shapes", "flops")

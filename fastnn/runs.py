@@ -23,21 +23,22 @@ from fastnn import datasets
 from fastnn.building import build_loss, build_network, build_optimizer, hold_out
 from fastnn.callbacks import StopOnNaN
 from fastnn.checkpoint import load_training, save_network, save_training, write_atomically
+from fastnn.data import Inputs
 from fastnn.datasets import Dataset
 from fastnn.environment import machine, versions
 from fastnn.experiment import Experiment, read_settings
+from fastnn.history import Evaluation, History
 from fastnn.losses import Loss, Targets
 from fastnn.network import Sequential
 from fastnn.optimizers import Optimizer
 from fastnn.reports import to_json
-from fastnn.training import Callback, Evaluation, History, Training, evaluate, fit, step_size
-from kernels.interface import Array
+from fastnn.training import Callback, Training, evaluate, fit, step_size
 
 CONFIG, REPORT, LOG = "config.toml", "run.json", "history.csv"
 WEIGHTS, TRAINING = "weights.safetensors", "training.safetensors"
 FILES = (CONFIG, REPORT, LOG, WEIGHTS, TRAINING)
 
-Samples = tuple[Array, Targets]
+Samples = tuple[Inputs, Targets]
 
 
 class RunError(ValueError):
@@ -211,6 +212,7 @@ class Run:
             rng=self.rng,
             callbacks=(StopOnNaN(), *keeping, *callbacks),
             history=self.history,
+            engine=self.experiment.engine,
         )
         if self.history.stopped:
             raise RunError(self.history.stopped)

@@ -1,87 +1,28 @@
 """`fit` and `evaluate`: epochs of steps over a data set, and what they are worth."""
 
-import csv
-import io
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, NamedTuple, TypeAlias, overload
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from fastnn.data import Batches, Inputs, check_data
+from fastnn.history import Epoch, Evaluation, History
+from fastnn.inference import ROWS_AT_ONCE
 from fastnn.losses import Loss, Targets
-from fastnn.network import ROWS_AT_ONCE, Sequential
-from fastnn.optimizers import Optimizer
+from fastnn.network import Sequential
+from fastnn.optimizers import STEPS_AHEAD, Optimizer
 from fastnn.plan import Plan
-from kernels import elementwise
+from kernels.denormals import flushed
 from kernels.interface import Array
 
 GRADIENT_DESCENTS = ("batch", "mini-batch", "stochastic")
-
-
-class Evaluation(NamedTuple):
-    """The mean loss of a data set, and the share of right answers (None in regression)."""
-
-    loss: float
-    accuracy: float | None
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch came to.
-
-    Attributes
-    ----------
-    epoch : int
-        Counted from 1.
-    loss, accuracy : float
-        Means over the epoch's samples, each taken just before the step that its batch made;
-        the accuracy is None in regression.
-    val_loss, val_accuracy : float or None
-        Of the validation data after the epoch, where there are any.
-    seconds : float
-        Of the epoch's steps, without validation and callbacks.
-
-    """
-
-    epoch: int
-    loss: float
-    accuracy: float | None
-    val_loss: float | None
-    val_accuracy: float | None
-    seconds: float
-
-
-@dataclass
-class History(Sequence[Epoch]):
-    """One record an epoch, and why the training stopped before its last one, if it did."""
-
-    records: list[Epoch] = field(default_factory=list)
-    stopped: str | None = None
-
-    @overload
-    def __getitem__(self, index: int) -> Epoch: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Epoch]: ...
-    def __getitem__(self, index: int | slice) -> Epoch | Sequence[Epoch]:
-        return self.records[index]
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def as_dicts(self) -> list[dict[str, Any]]:
-        """Return the records as dictionaries, for JSON."""
-        return [asdict(record) for record in self.records]
-
-    def to_csv(self) -> str:
-        """Return a header and one line an epoch; what is None is left empty."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.as_dicts())
-        return text.getvalue()
+ENGINES = ("auto", "python", "compiled")
+SECONDS_AT_ONCE = 0.1  # of compiled code, in which Ctrl-C is not noticed
 
 
 class StopTraining(Exception):  # noqa: N818 - an instruction, not an error
@@ -103,6 +44,8 @@ class Training:
         The finished epochs; ``history[-1]`` is the newest.
     finite_steps : int
         Number of steps of this epoch before the first whose loss was not finite.
+    engine : str
+        Which one runs it: ``compiled`` or ``python``.
 
     """
 
@@ -115,6 +58,7 @@ class Training:
     steps_per_epoch: int
     history: History
     finite_steps: int = 0
+    engine: str = "python"
 
 
 Callback: TypeAlias = Callable[[Training], object]
@@ -135,6 +79,8 @@ def fit(
     rng: int | np.random.Generator = 0,
     callbacks: Iterable[Callback] = (),
     history: History | None = None,
+    engine: str = "auto",
+    flush_denormals: bool = False,
 ) -> History:
     """Train `net` in place and return one record an epoch.
 
@@ -142,6 +88,7 @@ def fit(
     ----------
     net : Sequential
     x : array-like of shape (samples, n_in)
+        Images may stay bytes, see `ScaledBytes`.
     y : array-like
         Targets as the loss takes them.
     loss : Loss
@@ -166,6 +113,18 @@ def fit(
     history : History, optional
         Of an earlier training to go on from, with the weights, the optimizer and the `rng` as
         that one left them.
+    engine : {"auto", "python", "compiled"}
+        What goes from call to call and from step to step; the bits are the same. ``python`` is
+        a loop over the steps; within a step, calls that are compiled follow one another without
+        it. ``compiled`` is one call for an epoch, or for as many of its steps as take a tenth
+        of a second. It needs a kernel that Numba compiles, passes likewise, and no callback with
+        ``on_step``. It takes no longer to begin with: both run the same machine code, which is
+        compiled once for each pass and dtype, and kept on disk. ``auto`` is therefore
+        ``compiled`` wherever that is possible.
+    flush_denormals : bool
+        Take numbers below the smallest normal one (1.2e-38 in float32) as 0, in training and
+        validation. A training whose weights or gradients fade away is several times as fast by
+        it, but has other bits; see `kernels.denormals`.
 
     Returns
     -------
@@ -174,12 +133,15 @@ def fit(
     Raises
     ------
     ValueError
-        The data do not fit the network or the loss, are not finite, or a size is not allowed.
+        The data do not fit the network or the loss, are not finite, or a size is not allowed;
+        or the engine is not possible.
+    NotImplementedError
+        Denormals are to be flushed on a processor for which it is not known how.
 
     """
-    x, targets = _check_data(net, loss, x, y)
-    validation = None if validation_data is None else _check_data(net, loss, *validation_data)
-    samples_a_step = step_size(gradient_descent, batch_size, len(x))
+    inputs, targets = check_data(net, loss, x, y)
+    validation = None if validation_data is None else check_data(net, loss, *validation_data)
+    samples_a_step = step_size(gradient_descent, batch_size, len(inputs))
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, not {epochs}")
     training = Training(
@@ -189,17 +151,20 @@ def fit(
         np.random.default_rng(rng),
         epochs,
         samples_a_step,
-        math.ceil(len(x) / samples_a_step),
+        math.ceil(len(inputs) / samples_a_step),
         history if history is not None else History(),
     )
     callbacks = tuple(callbacks)
-    loop = _EpochLoop(training, x, targets, shuffle, callbacks)
-    evaluator = Evaluator(net, loss)
+    on_step = [callback.on_step for callback in callbacks if hasattr(callback, "on_step")]
+    batches = Batches(inputs, targets, samples_a_step)
+    loop = _EpochLoop(training, batches, shuffle, on_step, engine)
+    evaluator = Evaluator(net, loss, *validation) if validation else None
     training.history.stopped = None
     try:
         while len(training.history) < epochs:
-            result, seconds = loop.run()
-            val_loss, val_accuracy = evaluator(*validation) if validation else (None, None)
+            with flushed() if flush_denormals else nullcontext():
+                result, seconds = loop.run()
+                val_loss, val_accuracy = evaluator() if evaluator else (None, None)
             epoch = len(training.history) + 1
             training.history.records.append(Epoch(epoch, *result, val_loss, val_accuracy, seconds))
             for callback in callbacks:
@@ -215,81 +180,109 @@ class _EpochLoop:
     def __init__(
         self,
         training: Training,
-        x: Array,
-        targets: Targets,
+        batches: Batches,
         shuffle: bool,
-        callbacks: Sequence[Callback],
+        on_step: Sequence[Callback],
+        engine: str,
     ) -> None:
-        self.training, self.x, self.targets, self.shuffle = training, x, targets, shuffle
-        self.order = np.arange(len(x))
-        self.start = np.zeros(1, np.int64)  # where in the order the batch begins
+        self.training, self.batches, self.on_step = training, batches, on_step
+        self.rng = training.rng if shuffle else None
         self.totals = np.zeros(3)
-        self.on_step = [c.on_step for c in callbacks if hasattr(c, "on_step")]
-        starts = range(0, len(x), training.batch_size)
-        sizes = [min(training.batch_size, len(x) - start) for start in starts]
-        plans = {size: self._plan(size) for size in dict.fromkeys(sizes)}
-        self.steps = [(start, plans[size]) for start, size in zip(starts, sizes, strict=True)]
+        self.plans = [(self._plan(size), times) for size, times in batches.sizes]
+        training.engine = _choose(engine, [plan for plan, _ in self.plans], on_step)
+        self.steps_at_once = 1
 
     def _plan(self, batch_size: int) -> Plan:
         """Plan a step that takes its batch from the data by itself."""
         net, loss = self.training.net, self.training.loss
         plan = net.training_plan()
-        batch = plan.empty(batch_size, net.n_in)
-        batch_targets = np.empty((batch_size, *self.targets.shape[1:]), self.targets.dtype)
-        with plan.section("batch"):
-            plan.call(elementwise.take_rows, self.x, self.order, self.start, batch)
-            plan.call(elementwise.take_rows, self.targets, self.order, self.start, batch_targets)
-        net.plan_step(plan, batch, batch_targets, loss, self.training.optimizer, self.totals)
+        inputs, targets = self.batches.plan(plan, batch_size)
+        net.plan_step(plan, inputs, targets, loss, self.training.optimizer, self.totals)
         return plan
 
     @np.errstate(all="ignore")  # a diverging network is told by its loss, under any kernel
     def run(self) -> tuple[Evaluation, float]:
         """Run one epoch; return its mean loss and accuracy, and the seconds of its steps."""
         began = time.perf_counter()
-        if self.shuffle:
-            self.order[:] = self.training.rng.permutation(len(self.order))
+        self.batches.restart(self.rng)
         self.totals.fill(0)
-        optimizer = self.training.optimizer
-        for start, plan in self.steps:
-            self.start[0] = start
-            optimizer.begin_step()
+        run = self._run_compiled if self.training.engine == "compiled" else self._run_python
+        for plan, times in self.plans:
+            run(plan, times)
+        self.training.finite_steps = int(self.totals[2])
+        result = _evaluation(self.training.loss, self.totals, len(self.batches))
+        return result, time.perf_counter() - began
+
+    def _run_python(self, plan: Plan, steps: int) -> None:
+        for _ in range(steps):
+            self.training.optimizer.begin_steps()
             plan.run()
             for on_step in self.on_step:
                 on_step(self.training)
-        self.training.finite_steps = int(self.totals[2])
-        result = _evaluation(self.training.loss, self.totals, len(self.order))
-        return result, time.perf_counter() - began
+
+    def _run_compiled(self, plan: Plan, steps: int) -> None:
+        """Run steps without Python between, but for a moment every tenth of a second (Ctrl-C)."""
+        assert plan.table is not None
+        while steps:
+            count = min(steps, self.steps_at_once)
+            self.training.optimizer.begin_steps(count)
+            began = time.perf_counter()
+            plan.table.run(count)
+            per_step = (time.perf_counter() - began) / count
+            affordable = int(SECONDS_AT_ONCE / max(per_step, 1e-9))
+            self.steps_at_once = min(max(affordable, 1), STEPS_AHEAD)
+            steps -= count
+
+
+def _choose(engine: str, plans: Sequence[Plan], on_step: Sequence[Callback]) -> str:
+    """Return ``compiled`` or ``python``; ValueError if it can't be the `engine` asked for."""
+    if engine not in ENGINES:
+        raise ValueError(f"unknown engine {engine!r}; there are: {', '.join(ENGINES)}")
+    if engine == "python":
+        return engine
+    reason = "a callback has on_step" if on_step else ""
+    for plan in plans:
+        if plan.table is None:
+            names = ", ".join(plan.not_compiled)
+            reason = f"{names} can't be called from compiled code (kernel {plan.kernel.name})"
+    if reason and engine == "compiled":
+        raise ValueError(f"engine 'compiled' is not possible: {reason}")
+    return "python" if reason else "compiled"
 
 
 class Evaluator:
-    """Computes the loss and the accuracy of a network on data, without training it."""
+    """Computes the loss and the accuracy of a network on data, without training it.
 
-    def __init__(self, net: Sequential, loss: Loss) -> None:
-        self.net, self.loss = net, loss
-        self.totals = np.zeros(3)
-        self._plans: dict[int, tuple[Array, Targets, Plan]] = {}
+    Parameters
+    ----------
+    net : Sequential
+    loss : Loss
+    x, targets
+        As `check_data` returns them.
+
+    """
+
+    def __init__(self, net: Sequential, loss: Loss, x: Inputs, targets: Targets) -> None:
+        self.loss, self.totals = loss, np.zeros(3)
+        self.batches = Batches(x, targets, min(len(x), ROWS_AT_ONCE))
+        self.plans = []
+        for size, times in self.batches.sizes:
+            plan = Plan(net.kernel, net.dtype)
+            inputs, batch_targets = self.batches.plan(plan, size)
+            outputs = net.plan_forward(plan, inputs, loss)[-1]
+            with plan.section("loss"):
+                loss.plan(plan, outputs, batch_targets, self.totals)
+            self.plans.append((plan, times))
 
     @np.errstate(all="ignore")
-    def __call__(self, x: Array, targets: Targets) -> Evaluation:
-        """Evaluate inputs and targets that have been checked already."""
+    def __call__(self) -> Evaluation:
+        """Evaluate the network as it is now."""
+        self.batches.restart()
         self.totals.fill(0)
-        for start in range(0, len(x), ROWS_AT_ONCE):
-            piece = slice(start, start + ROWS_AT_ONCE)
-            batch, batch_targets, plan = self._plan(len(x[piece]), targets)
-            batch[...], batch_targets[...] = x[piece], targets[piece]
-            plan.run()
-        return _evaluation(self.loss, self.totals, len(x))
-
-    def _plan(self, rows: int, targets: Targets) -> tuple[Array, Targets, Plan]:
-        if rows not in self._plans:
-            plan = Plan(self.net.kernel, self.net.dtype)
-            batch = plan.empty(rows, self.net.n_in)
-            batch_targets = np.empty((rows, *targets.shape[1:]), targets.dtype)
-            outputs = self.net.plan_forward(plan, batch, self.loss)[-1]
-            with plan.section("loss"):
-                self.loss.plan(plan, outputs, batch_targets, self.totals)
-            self._plans[rows] = batch, batch_targets, plan
-        return self._plans[rows]
+        for plan, times in self.plans:
+            for _ in range(times):
+                plan.run()
+        return _evaluation(self.loss, self.totals, len(self.batches))
 
 
 def evaluate(net: Sequential, x: npt.ArrayLike, y: npt.ArrayLike, *, loss: Loss) -> Evaluation:
@@ -309,7 +302,7 @@ def evaluate(net: Sequential, x: npt.ArrayLike, y: npt.ArrayLike, *, loss: Loss)
         A tuple ``(loss, accuracy)``; the accuracy is None in regression.
 
     """
-    return Evaluator(net, loss)(*_check_data(net, loss, x, y))
+    return Evaluator(net, loss, *check_data(net, loss, x, y))()
 
 
 def step_size(gradient_descent: str, batch_size: int | None, samples: int) -> int:
@@ -334,20 +327,6 @@ def step_size(gradient_descent: str, batch_size: int | None, samples: int) -> in
             f"which contradicts batch_size={batch_size}"
         )
     return min(size, samples)
-
-
-def _check_data(
-    net: Sequential, loss: Loss, x: npt.ArrayLike, y: npt.ArrayLike
-) -> tuple[Array, Targets]:
-    inputs = net.check_inputs(x)
-    targets = loss.targets(y, net.n_out, net.dtype)
-    if len(inputs) != len(targets):
-        raise ValueError(f"x has {len(inputs)} samples, y has {len(targets)}")
-    if len(inputs) == 0:
-        raise ValueError("x has no samples")
-    if not np.isfinite(inputs).all():
-        raise ValueError("x holds NaN or infinity; finite numbers are needed")
-    return inputs, targets
 
 
 def _evaluation(loss: Loss, totals: Array, samples: int) -> Evaluation:

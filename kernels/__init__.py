@@ -36,18 +36,21 @@ LADDER = (
         "the triple loop, compiled",
         loops.compute_naive,
         max_multiplications=2**29,
+        prepare=loops.prepare_naive,
     ),
     Kernel(
         "numba-blocked",
         "the loop over tiles, compiled",
         loops.compute_blocked,
         max_multiplications=2**29,
+        prepare=loops.prepare_blocked,
     ),
     Kernel(
         "numba",
         "a tile in vector registers, operands packed where it pays, parts for threads",
         packed.compute,
         threaded=True,
+        prepare=packed.prepare,
     ),
     Kernel(
         "numpy",

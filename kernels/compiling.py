@@ -45,7 +45,7 @@ def inlined(function: Function) -> Function:
 def compiled_for(signature: Numba, function: Function) -> Function:
     """Compile `function` now, or take it from disk, for arguments of these types and no others."""
     dispatcher: Numba = compiled(function)
-    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+    if numba.config.DISABLE_JIT:  # plain Python, for coverage and debuggers
         return function
     dispatcher.compile(signature)
     dispatcher.disable_compile()

@@ -56,10 +56,13 @@ def _call(builder: ir.IRBuilder, name: str, result: ir.Type, *operands: ir.Value
 
 
 @intrinsic
-def _read_mode(typing_context: object) -> Definition:
-    register = _register()
+def read_mode(typing_context: object) -> Definition:
+    """Return this thread's mode, for `restore_mode` on another; 0 where no mode is known."""
+    register = REGISTERS.get(platform.machine())
 
     def emit(builder: ir.IRBuilder) -> ir.Value:
+        if register is None:
+            return ir.Constant(_INT64, 0)
         if not register.in_memory:
             return _call(builder, register.read, _INT64)
         word = builder.alloca(ir.IntType(32))
@@ -71,9 +74,11 @@ def _read_mode(typing_context: object) -> Definition:
 
 @intrinsic
 def _write_mode(typing_context: object, mode: NumbaType) -> Definition:
-    register = _register()
+    register = REGISTERS.get(platform.machine())
 
     def emit(builder: ir.IRBuilder, mode: ir.Value) -> ir.Value:
+        if register is None:
+            return mode
         operand = mode
         if register.in_memory:
             word = builder.alloca(ir.IntType(32))
@@ -94,14 +99,14 @@ def _flush_bits(typing_context: object) -> Definition:
 @compiled
 def flush_to_zero() -> int:
     """Flush denormals on this thread from now on; return the mode before, for `restore_mode`."""
-    before: int = _read_mode()
+    before: int = read_mode()
     _write_mode(before | _flush_bits())
     return before
 
 
 @compiled
 def restore_mode(before: int) -> None:
-    """Go back to the mode that `flush_to_zero` returned."""
+    """Go back to the mode that `flush_to_zero` or `read_mode` returned."""
     _write_mode(before)
 
 

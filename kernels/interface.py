@@ -23,13 +23,14 @@ NaN, infinities and signed zeros go through as IEEE arithmetic has it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[np.floating]
 Compute: TypeAlias = Callable[[Array, Array, Array], object]
+Prepare: TypeAlias = Callable[[Array, Array, Array], tuple[Callable[..., object], tuple[Any, ...]]]
 
 DTYPES: tuple[np.dtype[np.floating], ...] = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -50,6 +51,10 @@ class Kernel:
         Whether one product may use several threads.
     max_multiplications : float
         The largest ``m·n·k`` that is still reasonable for it; benchmarks skip what is larger.
+    prepare : callable, optional
+        For a kernel that is compiled by Numba: ``prepare(a, b, out)`` returns a compiled
+        function and its arguments, with which it computes this product, of the same bits as
+        `compute`, each time it is called. Compiled code can then run the kernel (`kernels.table`).
 
     """
 
@@ -58,6 +63,7 @@ class Kernel:
     compute: Compute
     threaded: bool = False
     max_multiplications: float = float("inf")
+    prepare: Prepare | None = None
 
     def __call__(self, a: Array, b: Array, out: Array | None = None) -> Array:
         """Return ``a @ b``, checked.

@@ -14,13 +14,15 @@ dtype of the operands, where Python had float64. Both stay far below the machine
 they work on one element at a time where a vector instruction takes many.
 """
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numba
 import numpy as np
 from numba import types
 
-from kernels.compiling import compiled_for
+from kernels.compiling import compiled, compiled_for
 from kernels.interface import Array, Compute
 
 # Three tiles of float64, one of each matrix, fill three quarters of a 32 KiB L1 cache.
@@ -76,3 +78,19 @@ def compute_naive(a: Array, b: Array, out: Array) -> None:
 def compute_blocked(a: Array, b: Array, out: Array) -> None:
     """Write ``a @ b`` into `out`: the loop over tiles, compiled."""
     _compiled(_blocked, a.dtype)(a, b, out)
+
+
+# The same for callers that are compiled themselves.
+_naive_pass, _blocked_pass = compiled(_naive), compiled(_blocked)
+
+Prepared = tuple[Callable[..., object], tuple[Any, ...]]
+
+
+def prepare_naive(a: Array, b: Array, out: Array) -> Prepared:
+    """Return what compiled code calls for ``out = a @ b``."""
+    return _naive_pass, (a, b, out)
+
+
+def prepare_blocked(a: Array, b: Array, out: Array) -> Prepared:
+    """Return what compiled code calls for ``out = a @ b``."""
+    return _blocked_pass, (a, b, out)

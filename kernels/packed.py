@@ -29,9 +29,10 @@ from numba.extending import intrinsic
 
 from kernels.block import compile_block
 from kernels.compiling import compiled_for
+from kernels.denormals import read_mode, restore_mode
 from kernels.interface import Array
 from kernels.simd import INDEX
-from kernels.threads import get_num_threads
+from kernels.threads import MAX_THREADS, get_num_threads, number_of_threads
 from kernels.tiling import vector_unit
 
 VECTOR = vector_unit().width
@@ -147,9 +148,13 @@ def _grid(m, n, tasks, itemsize):  # type: ignore[no-untyped-def]
 
 @njit(parallel=True)
 def _launch(block, product, m_parts, n_parts, itemsize):  # type: ignore[no-untyped-def]
+    mode = read_mode()
     for task in prange(m_parts * n_parts):
         i, j = task // n_parts, task % n_parts
+        before = read_mode()
+        restore_mode(mode)  # every thread flushes denormals, or none, as the one that asked
         _call(block, _part(product, i, m_parts, j, n_parts, itemsize))
+        restore_mode(before)
 
 
 @njit
@@ -241,3 +246,29 @@ def compute(a: Array, b: Array, out: Array) -> None:
     threads = get_num_threads()
     if not multiply_alone(block, threads, a, b, out):
         _compile_threaded(a.dtype)(block, threads, a, b, out)
+
+
+@njit
+def multiply_alone(block, a, b, out):  # type: ignore[no-untyped-def]
+    """`multiply` on one thread: without the `prange`, which takes long to compile."""
+    _call(block, _arrange(a, b, out)[1])
+
+
+@njit
+def multiply_threaded(block, threads, a, b, out):  # type: ignore[no-untyped-def]
+    """`multiply` on as many threads as ``threads[0]`` says by then."""
+    multiply(block, threads[0], a, b, out)
+
+
+def prepare(a: Array, b: Array, out: Array) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """Return what compiled code calls for ``out = a @ b``."""
+    block = block_address(a.dtype)
+    (m, k), n = a.shape, b.shape[1]
+    cost = min(
+        _cost.py_func(m, n, k, b.strides[1], out.strides[1], a.itemsize),
+        _cost.py_func(n, m, k, a.strides[0], out.strides[0], a.itemsize),
+    )
+    if MAX_THREADS > 1 and cost >= 2 * TASK:
+        numba.get_num_threads()  # loads the library whose functions the code calls
+        return multiply_threaded, (block, number_of_threads, a, b, out)
+    return multiply_alone, (block, a, b, out)

@@ -35,6 +35,7 @@ from threading import Lock
 from types import SimpleNamespace
 
 import numba
+import numpy as np
 from numba import config
 from threadpoolctl import OpenBLASController, threadpool_limits
 
@@ -86,10 +87,11 @@ _process = SimpleNamespace(
     reason="",  # why fewer are allowed than there are cores
     setting=Lock(),
 )
+number_of_threads = np.array([MAX_THREADS])  # where compiled code reads it
 
 
 def _hold_to_one_thread(reason: str) -> None:
-    _process.max_threads = _process.num_threads = 1
+    _process.max_threads = _process.num_threads = number_of_threads[0] = 1
     _process.reason = f": {reason}"
 
 
@@ -147,7 +149,7 @@ def set_num_threads(n: int) -> None:
         threadpool_limits(limits=n, user_api="blas")  # stays, since it is not used as a context
         if _process.max_threads > 1:
             numba.set_num_threads(n)
-        _process.num_threads = n
+        _process.num_threads = number_of_threads[0] = n
 
 
 def get_num_threads() -> int:

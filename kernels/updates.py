@@ -10,8 +10,30 @@ import math
 import numpy as np
 
 from kernels.compiling import compiled
+from kernels.elementwise import Integers
 from kernels.interface import Array
 from kernels.intrinsics import add_in_lanes
+
+
+@compiled
+def next_rate(ahead: Array, place: Integers, rate: Array) -> None:
+    """Take the learning rate of this step from those known ahead: ``rate = ahead[place]``.
+
+    ``place`` moves on, and after the last one back to the first.
+    """
+    rate[0] = ahead[place[0]]
+    place[0] = (place[0] + 1) % ahead.size
+
+
+@compiled
+def next_corrections(steps: Integers, betas: Array, corrections: Array) -> None:
+    """Count a step, and set ``corrections = 1 / (1 - betas^steps)`` for `adam`.
+
+    ``betas`` is float64 in any network: in float32 it would not be what 1 is taken from.
+    """
+    steps[0] += 1
+    for i in range(betas.size):
+        corrections[i] = 1 / (1 - betas[i] ** float(steps[0]))
 
 
 @compiled

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnn import SGD, Sequential
+from fastnn import Sequential
 
 STEP = 1e-6
 TOLERANCE = 1e-7
@@ -13,9 +13,12 @@ def loss_and_gradient(net, loss, x, y):
     targets = loss.targets(y, net.n_out, net.dtype)
     totals = np.zeros(3)
     plan = net.training_plan()
-    net.plan_step(plan, net.check_inputs(x), targets, loss, SGD(), totals)
-    for call in plan.calls:
-        if call.part != "update":
+    net.plan_gradients(plan, net.check_inputs(x), targets, loss, totals)
+    if net.kernel.prepare:
+        assert plan.table is not None  # all of it by compiled code
+        plan.table.run()
+    else:
+        for call in plan.calls:
             call.function(*call.args)
     return totals[0] / len(x)
 

@@ -27,25 +27,31 @@ def inputs():
     return np.random.default_rng(1).normal(size=(M, 4))
 
 
-def network(*middle, last=()):
+# Under NumPy's products Python makes every call; under this package's own, compiled code does.
+ENGINES = pytest.mark.parametrize("kernel", ["numpy", "numba"])
+
+
+def network(*middle, last=(), kernel="numpy"):
     layers = [Dense(4, 5), *middle, Dense(5, 3), *last]
-    net = Sequential(layers, kernel="numpy", dtype="float64", rng=3)
+    net = Sequential(layers, kernel=kernel, dtype="float64", rng=3)
     rng = np.random.default_rng(4)
     net.parameters.flat[:] = rng.normal(0, 0.7, net.parameters.flat.size)  # biases too
     return net
 
 
+@ENGINES
 @pytest.mark.parametrize(
     "layer",
     [ReLU(), LeakyReLU(), LeakyReLU(0.01), Sigmoid(), Tanh(), Softmax(), Dropout(0.4)],
     ids=repr,
 )
 @pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), MeanSquaredError()], ids=repr)
-def test_every_layer(layer, loss):
+def test_every_layer(layer, loss, kernel):
     targets = LABELS if loss.takes_labels else np.random.default_rng(2).normal(size=(M, 3))
-    assert largest_error(network(layer), loss, inputs(), targets) < TOLERANCE
+    assert largest_error(network(layer, kernel=kernel), loss, inputs(), targets) < TOLERANCE
 
 
+@ENGINES
 @pytest.mark.parametrize(
     ("loss", "targets", "last"),
     [
@@ -61,8 +67,9 @@ def test_every_layer(layer, loss):
         (MeanSquaredError(), SOFT, (Tanh(),)),
     ],
 )
-def test_every_loss(loss, targets, last):
-    assert largest_error(network(Tanh(), last=last), loss, inputs(), targets) < TOLERANCE
+def test_every_loss(loss, targets, last, kernel):
+    net = network(Tanh(), last=last, kernel=kernel)
+    assert largest_error(net, loss, inputs(), targets) < TOLERANCE
 
 
 def test_several_layers_and_two_dropouts():
@@ -98,9 +105,11 @@ class WrongDense(Dense):
         return dx
 
 
-@pytest.mark.parametrize("layer", [WrongTanh(), WrongDense(5, 5)], ids=repr)
-def test_a_wrong_gradient_is_found(layer):
-    assert largest_error(network(layer), SoftmaxCrossEntropy(), inputs(), LABELS) > 1e-3
+@ENGINES
+@pytest.mark.parametrize("layer", [WrongTanh, lambda: WrongDense(5, 5)], ids=["tanh", "dense"])
+def test_a_wrong_gradient_is_found(layer, kernel):
+    net = network(layer(), kernel=kernel)
+    assert largest_error(net, SoftmaxCrossEntropy(), inputs(), LABELS) > 1e-3
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_many_batch_sizes_keep_few_plans():
     net = small()
     for samples in range(1, 40):
         net(X[:1].repeat(samples, axis=0))
-    assert len(net._inference) <= 8
+    assert len(net._predictor._idle) <= 8
 
 
 def test_outputs_are_the_callers_own():

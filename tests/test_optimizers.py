@@ -21,7 +21,7 @@ def run(optimizer, dtype=np.float64, steps=GRADIENTS):
     weights = []
     for gradient in steps:
         g[:] = gradient
-        optimizer.begin_step()
+        optimizer.begin_steps()
         plan.run()
         weights.append(w.copy())
     return np.array(weights)

@@ -89,6 +89,7 @@ Kernel = Annotated[
 Threads = Annotated[
     int | None, _setting("threads", "Threads of a product; all there are without.", _MACHINE)
 ]
+Engine = Annotated[str | None, _setting("engine", "What goes from step to step.", _MACHINE)]
 DType = Annotated[str | None, _setting("dtype", "Of all that is computed.", _MACHINE)]
 Seed = Annotated[int | None, _setting("seed", "Where all randomness comes from.", _MACHINE)]
 

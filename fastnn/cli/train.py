@@ -40,6 +40,7 @@ def train(
     warmup: o.WarmUp = None,
     kernel: o.Kernel = None,
     threads: o.Threads = None,
+    engine: o.Engine = None,
     dtype: o.DType = None,
     seed: o.Seed = None,
     config: o.Config = None,

@@ -24,6 +24,7 @@ from fastnn.datasets.errors import HTML, DataError, looks_like_html, reading
 from fastnn.datasets.splits import random_fifth
 from fastnn.datasets.targets import encode
 from fastnn.datasets.validation import Inputs, check_counts, check_inputs
+from fastnn.scaled import ScaledBytes
 
 LAYOUTS = (
     {"x_train", "y_train", "x_test", "y_test"},
@@ -103,7 +104,7 @@ def _inputs(place: str, values: Array, dtype: npt.DTypeLike) -> Inputs:
         )
     rows = values.reshape(len(values), -1)
     if values.dtype == np.uint8:
-        x: Inputs = np.divide(rows, np.dtype(dtype).type(255))
+        x: Inputs = ScaledBytes(rows.astype(np.uint8, copy=False), dtype)
     else:
         with np.errstate(over="ignore"):  # infinity in float32 is refused by the validation
             x = rows.astype(dtype, order="C")

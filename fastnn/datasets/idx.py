@@ -20,19 +20,20 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.datasets.errors import HTML, DataError, looks_like_html, reading
-from fastnn.datasets.validation import Inputs, Labels
+from fastnn.datasets.validation import Labels
+from fastnn.scaled import ScaledBytes
 
 GZIP_MAGIC = b"\x1f\x8b"
 _UNSIGNED_BYTE = 0x08
 
 
-def read_images(path: Path, dtype: npt.DTypeLike) -> Inputs:
+def read_images(path: Path, dtype: npt.DTypeLike) -> ScaledBytes:
     """Read images as rows of pixels.
 
     Returns
     -------
-    ndarray of shape (n, height · width), of `dtype`
-        Each byte divided by 255: from 0 to 1.
+    ScaledBytes of shape (n, height · width)
+        Each byte counts as itself divided by 255, in `dtype`: from 0 to 1.
 
     Raises
     ------
@@ -42,9 +43,7 @@ def read_images(path: Path, dtype: npt.DTypeLike) -> Inputs:
     """
     images = _read(path, "images", dimensions=3)
     rows = images.reshape(len(images), math.prod(images.shape[1:]))
-    # A divisor of the wanted dtype makes NumPy convert in small buffers: no copy of the whole.
-    scaled: Inputs = np.divide(rows, np.dtype(dtype).type(255))
-    return scaled
+    return ScaledBytes(rows, dtype)
 
 
 def read_labels(path: Path) -> Labels:

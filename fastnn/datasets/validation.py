@@ -10,15 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.datasets.errors import DataError
+from fastnn.scaled import ScaledBytes
 
-Inputs = npt.NDArray[np.floating]
+Inputs = npt.NDArray[np.floating] | ScaledBytes
+Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.int64]
-Targets = Inputs | Labels
+Targets = Floats | Labels
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def check_inputs(place: str, x: Inputs) -> None:
-    """Check that `x` is a C-contiguous (n, features) array of finite floats."""
+    """Check that `x` is a C-contiguous (n, features) array of finite floats, or of bytes."""
+    if isinstance(x, ScaledBytes):
+        _check_not_empty(place, x)
+        return
     _check_matrix(place, x)
     if not x.flags.c_contiguous:
         raise DataError(f"{place} must be C-contiguous; its strides are {x.strides}")
@@ -65,6 +70,6 @@ def _check_matrix(place: str, values: Targets) -> None:
         )
 
 
-def _check_not_empty(place: str, values: npt.NDArray[np.generic]) -> None:
+def _check_not_empty(place: str, values: npt.NDArray[np.generic] | ScaledBytes) -> None:
     if not values.size:
         raise DataError(f"{place} is empty, shape {values.shape}; at least one value is needed")

@@ -1,6 +1,7 @@
 """The contract over the whole ladder; `test_contract_catches` shows that it can fail."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,24 @@ from hypothesis import strategies as st
 
 import kernels
 from kernels import contract
+from kernels.entrance import entrance
 from kernels.interface import DTYPES
+from kernels.table import Table
 
 LADDER = ["naive", "blocked", "numba-naive", "numba-blocked", "numba", "numpy"]
 OWN = LADDER[:-1]
+COMPILED = ["numba-naive", "numba-blocked", "numba"]
+
+
+def called_by_compiled_code(name):
+    """Return a kernel whose products are those that compiled code makes with it."""
+    kernel = kernels.get(name)
+
+    def compute(a, b, out):
+        function, arguments = kernel.prepare(a, b, out)
+        Table([(entrance(function, arguments, strided=True), arguments)]).run()
+
+    return replace(kernel, compute=compute)
 
 
 @pytest.mark.parametrize("check", contract.CONTRACT, ids=lambda check: check.__name__)
@@ -25,6 +40,28 @@ def test_contract(name, check):
 @pytest.mark.parametrize("name", OWN)
 def test_reproducible(name, check):
     check(kernels.get(name))
+
+
+@pytest.mark.parametrize(
+    "check", [*contract.CONTRACT, *contract.REPRODUCIBLE], ids=lambda check: check.__name__
+)
+@pytest.mark.parametrize("name", COMPILED)
+def test_contract_in_compiled_code(name, check):
+    check(called_by_compiled_code(name))
+
+
+@pytest.mark.parametrize("name", COMPILED)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (64, 784, 10), (37, 65, 129), (256, 300, 512)])
+def test_compiled_code_gets_the_same_bits(name, dtype, shape):
+    m, k, n = shape
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+    assert (called_by_compiled_code(name)(a, b) == kernels.get(name)(a, b)).all()
+
+
+def test_who_can_be_called_by_compiled_code():
+    assert [name for name in LADDER if kernels.get(name).prepare] == COMPILED
 
 
 @pytest.mark.parametrize("name", LADDER)
