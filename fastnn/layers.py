@@ -44,6 +44,7 @@ class Layer:
         """Write down how gradients are computed from ``dy``, and return ``dx``.
 
         `needs_dx` is false for the first layer with parameters: nobody takes its ``dx``.
+        Nobody else reads ``dy``: it may be overwritten, and be ``dx`` itself.
         """
         raise NotImplementedError
 
@@ -141,8 +142,8 @@ class Dense(Layer):
 class Activation(Layer):
     """An element-wise or row-wise function without parameters, ``y = f(x)``.
 
-    A subclass names two passes: ``function(x, y)``, and ``derivative(y, dy, dx)``, which
-    needs to know no more than what came out.
+    A subclass names two passes: ``function(x, y)``, and ``derivative(y, dy)``, which turns
+    ``dy`` into ``dx`` and needs to know no more than what came out.
     """
 
     function: ClassVar[Callable[..., None]]
@@ -157,10 +158,9 @@ class Activation(Layer):
         return y
 
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
-        """``dx = dy · f'(x)``, with ``f'`` written in terms of ``y``."""
-        dx = plan.empty(*x.shape)
-        plan.call(type(self).derivative, y, dy, dx)
-        return dx
+        """``dx = dy · f'(x)``, with ``f'`` written in terms of ``y``; in place."""
+        plan.call(type(self).derivative, y, dy)
+        return dy
 
 
 class ReLU(Activation):
@@ -219,10 +219,9 @@ class LeakyReLU(Layer):
         return y
 
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
-        """``dx = dy`` or ``slope · dy``."""
-        dx = plan.empty(*x.shape)
-        plan.call(elementwise.leaky_relu_backward, y, self.slope, dy, dx)
-        return dx
+        """``dx = dy`` or ``slope · dy``, in place."""
+        plan.call(elementwise.leaky_relu_backward, y, self.slope, dy)
+        return dy
 
     def config(self) -> dict[str, int | float]:
         """``slope``."""

@@ -69,14 +69,19 @@ def next_batch(start: Integers, rows: int) -> None:
     start[0] += rows
 
 
-SHORT = 32  # a row of fewer elements is worked on together with others,
-AT_ONCE = 64  # so that they make a long one
+# Fewer elements than these are a short row, which is worked on together with others. So many
+# make enough vectors that a sum over rows, which loads and stores each of its elements every
+# time, does not wait for what it has just stored.
+AT_ONCE = 256
 
 
 @inlined
 def _rows_at_once(y: Array) -> int:
-    """Return how many rows make one long one; 1 where a row is no short one."""
-    return min(len(y), AT_ONCE // y.shape[1]) if y.shape[1] < SHORT else 1
+    """Return how many rows make one long one: a power of two, and at most a quarter of them."""
+    rows = 1
+    while 2 * rows * y.shape[1] < AT_ONCE and 8 * rows <= len(y):
+        rows *= 2
+    return rows
 
 
 @inlined
@@ -85,9 +90,12 @@ def _tiled(bias: Array, times: int) -> Array:
     if times == 1:
         return bias
     tiled = np.empty(times * bias.size, bias.dtype)
-    for i in range(times):
-        for j in range(bias.size):
-            tiled[i * bias.size + j] = bias[j]
+    tiled[: bias.size] = bias
+    done = bias.size
+    while done < tiled.size:  # twice as many each time
+        for j in range(done):
+            tiled[done + j] = tiled[j]
+        done *= 2
     return tiled
 
 
@@ -106,7 +114,7 @@ def add_bias(bias: Array, y: Array) -> None:
 def sum_rows(dy: Array, d_bias: Array) -> None:
     """Gradient of a bias: ``d_bias[j]`` is the sum of ``dy[:, j]``.
 
-    Of short rows, several are added as one long one, whose parts are added in the end.
+    Of short rows, several are added as one long one, which is folded in the end.
     """
     rows, n = _rows_at_once(dy), dy.shape[1]
     flat = dy.reshape(-1)
@@ -118,11 +126,13 @@ def sum_rows(dy: Array, d_bias: Array) -> None:
         for j in range(part.size):
             sums[j] += part[j]
     if rows > 1:
+        half = sums.size // 2
+        while half >= n:
+            for j in range(half):
+                sums[j] += sums[half + j]
+            half //= 2
         for j in range(n):
             d_bias[j] = sums[j]
-        for i in range(1, rows):
-            for j in range(n):
-                d_bias[j] += sums[i * n + j]
 
 
 @compiled
@@ -148,12 +158,12 @@ def add_bias_relu(bias: Array, y: Array) -> None:
 
 
 @compiled
-def relu_backward(y: Array, dy: Array, dx: Array) -> None:
-    """``dy`` where the unit was active, 0 elsewhere."""
-    y, dy, dx = y.reshape(-1), dy.reshape(-1), dx.reshape(-1)
+def relu_backward(y: Array, dy: Array) -> None:
+    """``dy`` where the unit was active, 0 elsewhere; in place, as all derivatives are."""
+    y, dy = y.reshape(-1), dy.reshape(-1)
     zero = y.dtype.type(0)
     for i in range(y.size):
-        dx[i] = dy[i] if y[i] > zero else zero
+        dy[i] = dy[i] if y[i] > zero else zero
 
 
 @compiled
@@ -179,12 +189,12 @@ def add_bias_leaky_relu(bias: Array, slope: float, y: Array) -> None:
 
 
 @compiled
-def leaky_relu_backward(y: Array, slope: float, dy: Array, dx: Array) -> None:
+def leaky_relu_backward(y: Array, slope: float, dy: Array) -> None:
     """``dy`` where the unit was active, ``slope * dy`` elsewhere."""
-    y, dy, dx = y.reshape(-1), dy.reshape(-1), dx.reshape(-1)
+    y, dy = y.reshape(-1), dy.reshape(-1)
     zero = y.dtype.type(0)
     for i in range(y.size):
-        dx[i] = dy[i] if y[i] > zero else slope * dy[i]
+        dy[i] = dy[i] if y[i] > zero else slope * dy[i]
 
 
 @compiled
@@ -198,19 +208,21 @@ def sigmoid(x: Array, y: Array) -> None:
 @compiled
 def add_bias_sigmoid(bias: Array, y: Array) -> None:
     """`add_bias` and `sigmoid`, in place."""
-    add_bias(bias, y)
-    y = y.reshape(-1)  # a row alone may be shorter than a vector
-    for i in range(y.size):
-        y[i] = functions.logistic(y[i])
+    tiled = _tiled(bias, _rows_at_once(y))
+    width, y = tiled.size, y.reshape(-1)
+    for start in range(0, y.size, width):
+        part = y[start : start + width]
+        for j in range(part.size):
+            part[j] = functions.logistic(part[j] + tiled[j])
 
 
 @compiled
-def sigmoid_backward(y: Array, dy: Array, dx: Array) -> None:
+def sigmoid_backward(y: Array, dy: Array) -> None:
     """``dy * y * (1 - y)``."""
-    y, dy, dx = y.reshape(-1), dy.reshape(-1), dx.reshape(-1)
+    y, dy = y.reshape(-1), dy.reshape(-1)
     one = y.dtype.type(1)
     for i in range(y.size):
-        dx[i] = dy[i] * y[i] * (one - y[i])
+        dy[i] *= y[i] * (one - y[i])
 
 
 @compiled
@@ -224,19 +236,21 @@ def tanh(x: Array, y: Array) -> None:
 @compiled
 def add_bias_tanh(bias: Array, y: Array) -> None:
     """`add_bias` and `tanh`, in place."""
-    add_bias(bias, y)
-    y = y.reshape(-1)  # a row alone may be shorter than a vector
-    for i in range(y.size):
-        y[i] = functions.tanh(y[i])
+    tiled = _tiled(bias, _rows_at_once(y))
+    width, y = tiled.size, y.reshape(-1)
+    for start in range(0, y.size, width):
+        part = y[start : start + width]
+        for j in range(part.size):
+            part[j] = functions.tanh(part[j] + tiled[j])
 
 
 @compiled
-def tanh_backward(y: Array, dy: Array, dx: Array) -> None:
+def tanh_backward(y: Array, dy: Array) -> None:
     """``dy * (1 - y²)``."""
-    y, dy, dx = y.reshape(-1), dy.reshape(-1), dx.reshape(-1)
+    y, dy = y.reshape(-1), dy.reshape(-1)
     one = y.dtype.type(1)
     for i in range(y.size):
-        dx[i] = dy[i] * (one - y[i] * y[i])
+        dy[i] *= one - y[i] * y[i]
 
 
 # One pass for an activation and the bias before it.
@@ -301,14 +315,14 @@ def softmax(x: Array, y: Array) -> None:
 
 
 @compiled
-def softmax_backward(y: Array, dy: Array, dx: Array) -> None:
-    """``dx = y * (dy - sum(y * dy))`` along each row: the softmax's Jacobian times ``dy``."""
+def softmax_backward(y: Array, dy: Array) -> None:
+    """``y * (dy - sum(y * dy))`` along each row: the softmax's Jacobian times ``dy``."""
     for i in range(y.shape[0]):
         inner = y.dtype.type(0)
         for j in range(y.shape[1]):
             inner = add_in_lanes(inner, y[i, j] * dy[i, j])
         for j in range(y.shape[1]):
-            dx[i, j] = y[i, j] * (dy[i, j] - inner)
+            dy[i, j] = y[i, j] * (dy[i, j] - inner)
 
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
