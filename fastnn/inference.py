@@ -98,7 +98,8 @@ class Predictor:
             return self._idle.setdefault(rows, [])
 
     def _plan(self, rows: int) -> Program:
-        plan = Plan(self._kernel, self._dtype)
+        # `between` finds arrays in this table alone, not in those that are run at once.
+        plan = Plan(self._kernel, self._dtype, threads=False)
         inputs = plan.empty(rows, self._n_in)
         outputs = self._net.plan_forward(plan, inputs)[-1]
         if plan.table is not None:

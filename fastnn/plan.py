@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,14 @@ import numpy.typing as npt
 
 from kernels import Kernel, elementwise
 from kernels.elementwise import aligned_empty
+from kernels.at_once import run_at_once
 from kernels.entrance import entrance
 from kernels.interface import Array
 from kernels.table import Table
+from kernels.threads import MAX_THREADS, load_threads, number_of_threads
+
+
+WORTH_A_THREAD = 2**16  # elements of a pass: some microseconds, or a few times what waking takes
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ class Plan:
         Whether layers that act in training only (dropout) take part.
     random_state : ndarray of uint64, shape (2,)
         Seed and step, for layers that need random numbers.
+    threads : bool
+        Whether passes over large matrices are cut by rows, for several threads.
 
     Attributes
     ----------
@@ -90,16 +97,19 @@ class Plan:
         *,
         training: bool = False,
         random_state: npt.NDArray[np.uint64] | None = None,
+        threads: bool = True,
     ) -> None:
         self.kernel = kernel
         self.dtype = np.dtype(dtype)
         self.training = training
+        self.threads = threads
         self.random_state = np.zeros(2, np.uint64) if random_state is None else random_state
         self.calls: list[Call] = []
         self._part, self._layer = "", ""
         self._pieces: list[Callable[[], object]] | None = None
         self._table: Table | None = None
         self._not_compiled: tuple[str, ...] = ()
+        self._tables: list[Table] = []  # of calls that are cut for threads
 
     @contextmanager
     def section(self, part: str, layer: str = "") -> Iterator[None]:
@@ -191,7 +201,15 @@ class Plan:
     def _entrance(self, call: Call) -> tuple[int | None, tuple[Any, ...]]:
         """Return how compiled code makes a call: the address of an entrance, and what it takes."""
         if call.function is not self.kernel.compute:
-            return entrance(call.function, call.args), call.args
+            address = entrance(call.function, call.args)
+            parts = _parts(call) if self.threads else []
+            if address is None or len(parts) < 2:
+                return address, call.args
+            table = Table([(address, args) for args in parts])
+            self._tables.append(table)  # nothing else keeps what its rows lead to
+            rows_and_threads = table.rows, number_of_threads
+            load_threads()
+            return entrance(run_at_once, rows_and_threads), rows_and_threads
         if self.kernel.prepare is None:
             return None, call.args
         function, args = self.kernel.prepare(*call.args)
@@ -215,3 +233,16 @@ class Plan:
         return "\n".join([*lines, f"{total}; kernel {self.kernel.name}, {self.dtype}"])
 
     __repr__ = __str__
+
+
+def _parts(call: Call) -> list[tuple[Any, ...]]:
+    """Return the arguments of a call for each thread that it is worth, or of all of it."""
+    if call.function not in elementwise.ROW_BY_ROW:
+        return [call.args]
+    rows, columns = call.args[-1].shape
+    count = max(1, min(rows, MAX_THREADS, rows * columns // WORTH_A_THREAD))
+    cuts = [rows * i // count for i in range(count + 1)]
+    return [
+        tuple(arg[start:stop] if np.ndim(arg) == 2 else arg for arg in call.args)
+        for start, stop in pairwise(cuts)
+    ]

@@ -8,7 +8,8 @@ would drag float32 arithmetic up to float64.
 
 The inner loops are such that LLVM finds vectors in them. Sums over a row have an order that
 depends on the row's length alone, so that a row's bits are the same in every batch. No pass
-uses threads: at the size of a batch one is over in about the time that waking a second takes.
+uses threads by itself: at the size of most batches one is over in about the time that waking a
+second takes. Where it is not, a plan cuts it by rows (`ROW_BY_ROW`).
 
 The losses live in `kernels.losses`, the optimisers' updates in `kernels.updates`.
 """
@@ -252,6 +253,17 @@ def tanh_backward(y: Array, dy: Array) -> None:
     for i in range(y.size):
         dy[i] *= one - y[i] * y[i]
 
+
+# Passes that may be cut by rows: each row of a matrix depends on that row of the others alone.
+ROW_BY_ROW: frozenset[Callable[..., object]] = frozenset(
+    {
+        add_bias,
+        *(relu, add_bias_relu, relu_backward),
+        *(leaky_relu, add_bias_leaky_relu, leaky_relu_backward),
+        *(sigmoid, add_bias_sigmoid, sigmoid_backward),
+        *(tanh, add_bias_tanh, tanh_backward),
+    }
+)
 
 # One pass for an activation and the bias before it.
 AFTER_BIAS: dict[Callable[..., object], Callable[..., object]] = {

@@ -32,7 +32,7 @@ from kernels.compiling import compiled_for
 from kernels.denormals import read_mode, restore_mode
 from kernels.interface import Array
 from kernels.simd import INDEX
-from kernels.threads import MAX_THREADS, get_num_threads, number_of_threads
+from kernels.threads import MAX_THREADS, get_num_threads, load_threads, number_of_threads
 from kernels.tiling import vector_unit
 
 VECTOR = vector_unit().width
@@ -227,7 +227,7 @@ def _compile_alone(dtype: np.dtype[np.floating]) -> Any:
 @cache
 def _compile_threaded(dtype: np.dtype[np.floating]) -> Any:
     """Compile what only large products need, as `prange` takes long to compile."""
-    numba.get_num_threads()  # loads the library whose functions the code calls
+    load_threads()
 
     def multiply_threaded(block, threads, a, b, out):  # type: ignore[no-untyped-def]
         multiply(block, threads, a, b, out)
@@ -269,6 +269,6 @@ def prepare(a: Array, b: Array, out: Array) -> tuple[Callable[..., Any], tuple[A
         _cost.py_func(n, m, k, a.strides[0], out.strides[0], a.itemsize),
     )
     if MAX_THREADS > 1 and cost >= 2 * TASK:
-        numba.get_num_threads()  # loads the library whose functions the code calls
+        load_threads()
         return multiply_threaded, (block, number_of_threads, a, b, out)
     return multiply_alone, (block, a, b, out)

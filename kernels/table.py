@@ -105,7 +105,7 @@ def _record(argument: object) -> Integers:
 
 
 @intrinsic
-def _invoke(typing_context: object, address: NumbaType, record: NumbaType) -> Definition:
+def invoke(typing_context: object, address: NumbaType, record: NumbaType) -> Definition:
     """Call the entrance at `address`."""
 
     def emit(context, builder: ir.IRBuilder, signature: object, operands) -> ir.Value:  # type: ignore[no-untyped-def]  # noqa: ANN001
@@ -132,7 +132,7 @@ def run_rows(rows: Integers, times: int) -> None:
     """Run the rows of a table, from top to bottom, `times` times."""
     for _ in range(times):
         for i in range(len(rows)):
-            _invoke(rows[i, 0], rows[i, 1])
+            invoke(rows[i, 0], rows[i, 1])
 
 
 def _run_program(program: Integers, x: Array, out: Array) -> bool:
@@ -148,7 +148,7 @@ def _run_program(program: Integers, x: Array, out: Array) -> bool:
         _store(program[place], out.ctypes.data)
         place += 1
     for _ in range(rows):
-        _invoke(program[place], program[place + 1])
+        invoke(program[place], program[place + 1])
         place += 2
     return True
 

@@ -152,6 +152,11 @@ def set_num_threads(n: int) -> None:
         _process.num_threads = number_of_threads[0] = n
 
 
+def load_threads() -> None:
+    """Load the library whose functions compiled code calls for threads: before compiling it."""
+    numba.get_num_threads()
+
+
 def get_num_threads() -> int:
     """Return the number last set, in whichever Python thread.
 

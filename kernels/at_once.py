@@ -1,0 +1,45 @@
+"""Calls that compiled code makes at the same time, each on a thread of its own.
+
+A pass over the rows of large matrices takes as many threads as the products around it, which
+have left each part of the rows in the cache of one core. It is cut into calls of the same
+entrance for parts of the rows, and these are a table (`kernels.table`) that one row of another
+table runs: no pass is compiled anew for it.
+"""
+
+from typing import Any
+
+from numba import njit, prange, types
+
+from kernels.denormals import read_mode, restore_mode
+from kernels.table import Integers, invoke
+
+# Numba's number for the current Python thread, in code that is cached and without a lock.
+_get_numba_threads: Any = types.ExternalFunction("get_num_threads", types.intc())
+_set_numba_threads: Any = types.ExternalFunction("set_num_threads", types.void(types.intc))
+
+
+@njit(parallel=True)
+def _launch(rows: Integers) -> None:
+    mode = read_mode()
+    for i in prange(len(rows)):
+        before = read_mode()
+        restore_mode(mode)  # every thread flushes denormals, or none, as the one that asked
+        invoke(rows[i, 0], rows[i, 1])
+        restore_mode(before)
+
+
+@njit
+def run_at_once(rows: Integers, threads: Integers) -> None:
+    """Run the rows of a table in any order, on at most ``threads[0]`` threads.
+
+    `kernels.threads.load_threads` comes before compiling it.
+    """
+    count = min(threads[0], len(rows))
+    if count > 1:
+        before = _get_numba_threads()
+        _set_numba_threads(count)
+        _launch(rows)
+        _set_numba_threads(before)
+    else:
+        for i in range(len(rows)):
+            invoke(rows[i, 0], rows[i, 1])
