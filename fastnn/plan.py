@@ -22,13 +22,12 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels import Kernel, elementwise
-from kernels.elementwise import aligned_empty
 from kernels.at_once import run_at_once
+from kernels.elementwise import aligned_empty
 from kernels.entrance import entrance
 from kernels.interface import Array
 from kernels.table import Table
 from kernels.threads import MAX_THREADS, load_threads, number_of_threads
-
 
 WORTH_A_THREAD = 2**16  # elements of a pass: some microseconds, or a few times what waking takes
 

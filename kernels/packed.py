@@ -39,6 +39,7 @@ VECTOR = vector_unit().width
 
 # In multiply-adds of whole vectors, the unit of the two cost models below.
 COPY = 6  # to transpose or scatter one vector
+STORE = 4  # to begin and end the sums of one vector of `out`: a matter of products with small k
 # What is worth a thread. A product alone in a loop gains from half of it on, but in a training
 # step one thread has written what the product reads, and the other first has to fetch it.
 TASK = 2**15
@@ -66,7 +67,7 @@ def _call(typing_context, block, arguments):  # type: ignore[no-untyped-def]
 def _cost(m, n, k, b_column, out_column, itemsize):  # type: ignore[no-untyped-def]
     """Estimate what a product takes: tiles have whole vectors, and transposes are no gift."""
     lanes = VECTOR // itemsize
-    cost = m * k * ((n + lanes - 1) // lanes)
+    cost = m * (k + STORE) * ((n + lanes - 1) // lanes)
     if b_column != itemsize:
         cost += COPY * k * n // lanes
     if out_column != itemsize:
@@ -129,19 +130,21 @@ def _part(product, i, m_parts, j, n_parts, itemsize):  # type: ignore[no-untyped
 
 
 @njit
-def _grid(m, n, tasks, itemsize):  # type: ignore[no-untyped-def]
+def _grid(product, tasks, itemsize):  # type: ignore[no-untyped-def]
     """Return into how many parts to cut m and n: `tasks` together, or fewer.
 
-    The largest part counts, and then how much of the operands each task has to read.
+    What the largest part takes counts, and how much of the operands it reads.
     """
+    m, n, k, b_column, out_column = product[0], product[1], product[2], product[8], product[11]
     lanes = VECTOR // itemsize
     vectors = (n + lanes - 1) // lanes
-    best, grid = (m * vectors, m + n), (1, 1)
+    best, grid = 0, (1, 1)
     for m_parts in range(1, min(m, tasks) + 1):
         n_parts = min(vectors, tasks // m_parts)
-        rows, columns = (m + m_parts - 1) // m_parts, (vectors + n_parts - 1) // n_parts
-        cost = (rows * columns, rows + columns * lanes)
-        if cost < best:
+        rows, columns = (m + m_parts - 1) // m_parts, (vectors + n_parts - 1) // n_parts * lanes
+        cost = _cost(rows, columns, k, b_column, out_column, itemsize)
+        cost += (rows + columns) * k // lanes
+        if cost < best or m_parts == 1:
             best, grid = cost, (m_parts, n_parts)
     return grid
 
@@ -173,7 +176,7 @@ def multiply(block, threads, a, b, out):  # type: ignore[no-untyped-def]
     """
     cost, product = _arrange(a, b, out)
     tasks = min(threads, cost // TASK)
-    m_parts, n_parts = _grid(product[0], product[1], tasks, a.itemsize) if tasks > 1 else (1, 1)
+    m_parts, n_parts = _grid(product, tasks, a.itemsize) if tasks > 1 else (1, 1)
     if m_parts * n_parts > 1:
         before = _get_numba_threads()
         _set_numba_threads(m_parts * n_parts)
