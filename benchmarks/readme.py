@@ -94,6 +94,51 @@ def ladder(outputs):
     return table(header, rows, left=2) + picture(path, "Seconds of an epoch under each kernel")
 
 
+def peak(outputs):
+    """Return the speed of each kernel at three products, and what it is of the ceiling."""
+    report = outputs[0].json
+    chosen = list(dict.fromkeys(speed["product"] for speed in report["speeds"]))
+    chosen = [product for product in chosen if product in PEAK_PRODUCTS]
+    speeds = {(speed["kernel"], speed["product"]): speed for speed in report["speeds"]}
+    rows = []
+    for name in dict.fromkeys(speed["kernel"] for speed in report["speeds"]):
+        row = [f"`{name}`"]
+        for product in chosen:
+            speed = speeds.get((name, product))
+            row.append(
+                f"{significant(speed['flops']['median'] / 1e9)} ({speed['share']['median']:.1%})"
+                if speed
+                else "–"
+            )
+        rows.append(row)
+    ceiling = report["ceilings"]["ceilings"][0][report["dtype"]]["median"] / 1e9
+    where = f"On one thread; the FMA peak, measured too, is {ceiling:.0f} GFLOP/s in float32."
+    return table(("GFLOP/s (share of the FMA peak)", *chosen), rows) + where
+
+
+def bars(outputs):
+    report = json.loads(Path(outputs[0].directory, "bars.json").read_text(encoding="utf-8"))
+    rows = [
+        (
+            outcome["work"],
+            outcome["dtype"],
+            outcome["threads"],
+            f"{outcome['mean']:.2f}",
+            bar(outcome["mean_bar"]),
+            f"{outcome['worst']['median']:.2f}",
+            bar(outcome["worst_bar"]),
+            f"{outcome['spread']:.0%}",
+        )
+        for outcome in report["outcomes"]
+    ]
+    header = ("times as fast as NumPy", "dtype", "threads", "mean", "bar", "worst", "bar", "spread")
+    return table(header, rows)
+
+
+def bar(value):
+    return "–" if value is None else f"{value:.2f}"
+
+
 def gradient_descent(outputs):
     reports = [output.json for output in outputs]
     histories = {report["gradient_descent"]: report["history"] for report in reports}
@@ -168,10 +213,14 @@ def machine(outputs):
     )
 
 
+PEAK_PRODUCTS = ("256×256·256×256", "64×784·784×128", "64×128·128×10")
+
 # What makes a block of its commands' outputs.
 BLOCKS = {
     "train": as_printed,
     "ladder": ladder,
+    "peak": peak,
+    "bars": bars,
     "machine": machine,
     "gradient-descent": gradient_descent,
     "sine": sine,
@@ -210,7 +259,8 @@ def main(names):
     for name in names or blocks:
         # Somewhere else, so that a run that a command keeps is a new one.
         with tempfile.TemporaryDirectory() as directory:
-            Path(directory, "fastnn").symlink_to(ROOT / "fastnn")  # for fastnn/scratch.py
+            for name_of_folder in ("fastnn", "benchmarks"):  # for what is run as a file or module
+                Path(directory, name_of_folder).symlink_to(ROOT / name_of_folder)
             try:
                 outputs = [run(command, Path(directory)) for command in blocks[name].commands]
             except subprocess.CalledProcessError:
