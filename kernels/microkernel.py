@@ -37,6 +37,7 @@ _TILE_TYPE = ir.FunctionType(
     ir.VoidType(),
     [*[INDEX] * 9, ir.IntType(1), *[INDEX] * 3],
 )
+FEW = 4  # rows: a tile with no more is the last of its panel, or soon done
 ROWS_AHEAD = 16  # of the next tile's `out`, whose prefetching is spread over a k-loop
 
 
@@ -186,7 +187,7 @@ def _emit_tile(function: ir.Function, simd: Vectors, rows: int, vectors: int, pa
     )
     sums = [[phi(builder, origins, [simd.zero, value]) for value in row] for row in so_far]
     # Ahead of the arithmetic: a branch after loads would keep LLVM from pairing them with it.
-    is_due = builder.icmp_signed("==", left, due)
+    is_due = builder.icmp_signed("==", left, due) if rows > FEW else ir.Constant(ir.IntType(1), 0)
     builder.cbranch(is_due, ahead, step).set_weights([1, ROWS_AHEAD])
 
     builder.position_at_end(ahead)
