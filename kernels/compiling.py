@@ -45,6 +45,8 @@ def inlined(function: Function) -> Function:
 def compiled_for(signature: Numba, function: Function) -> Function:
     """Compile `function` now, or take it from disk, for arguments of these types and no others."""
     dispatcher: Numba = compiled(function)
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return function
     dispatcher.compile(signature)
     dispatcher.disable_compile()
     return cast(Function, dispatcher)

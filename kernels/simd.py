@@ -67,8 +67,12 @@ class Vectors:
 
     def first_lanes(self, count: ir.Value) -> ir.Value:
         """Return the mask of the first `count` lanes."""
-        lane = ir.VectorType(INDEX, self.lanes)
+        # Integers as wide as the elements: LLVM takes such a comparison as a mask as it is.
+        integer = ir.IntType(8 * self.itemsize)
+        lane = ir.VectorType(integer, self.lanes)
         numbers = ir.Constant(lane, list(range(self.lanes)))
+        if integer != INDEX:
+            count = self.builder.trunc(count, integer)
         return self.builder.icmp_signed("<", numbers, self._splat(count, lane))
 
     def load(self, pointer: ir.Value, mask: ir.Value | None = None) -> ir.Value:

@@ -21,32 +21,43 @@ print(block.compile_block(dtype)._library.get_asm_str())
 
 
 def innermost_loops(assembly, function):
-    """Return the loops of a function that are one block of code, as lists of instructions."""
+    """Return the loops of a function without a loop inside, as lists of instructions.
+
+    A loop is what lies between a label and the last jump back to it.
+    """
     start = re.search(rf"^{re.escape(function)}:$", assembly, re.MULTILINE).end()
-    body = assembly[start : assembly.index(".size", start)]
-    blocks = re.split(r"^(\.L\w+):.*$", body, flags=re.MULTILINE)
-    loops = []
-    for label, code in zip(blocks[1::2], blocks[2::2], strict=True):
-        lines = [line.strip() for line in code.splitlines()]
-        lines = [line for line in lines if re.match(r"\w", line)]  # no directives, no comments
-        to_label = re.compile(rf"j\w+\s+{re.escape(label)}$")
-        jumps = [i for i, line in enumerate(lines) if to_label.match(line)]
-        if jumps:
-            loops.append(lines[: jumps[-1] + 1])
-    return loops
+    lines = [line.strip() for line in assembly[start : assembly.index(".size", start)].splitlines()]
+    places = {line.partition(":")[0]: i for i, line in enumerate(lines) if line.startswith(".LBB")}
+    ends = {}
+    for i, line in enumerate(lines):
+        jump = re.match(r"j\w+\s+(\.LBB\w+)$", line)
+        if jump and places[jump[1]] < i:
+            ends[places[jump[1]]] = i
+    innermost = [
+        (first, last)
+        for first, last in ends.items()
+        if not any(first < other and end <= last for other, end in ends.items())
+    ]
+    return [
+        [
+            line for line in lines[first : last + 1] if re.match(r"\w", line)
+        ]  # no labels, no directives
+        for first, last in innermost
+    ]
 
 
 def test_a_loop_is_found():
     assembly = """
 tile:
 \tmovq\t8(%rsp), %rax
+\tjmp\t.LBB1_1
 .LBB1_1:
 \tvfmadd231ps\t%zmm1, %zmm2, %zmm3
 \tdecq\t%rdi
 \tjne\t.LBB1_1
 \tretq
 .LBB1_2:
-\tjmp\t.LBB1_1
+\tretq
 \t.size\ttile, .Lfunc_end1-tile
 """
     expected = ["vfmadd231ps\t%zmm1, %zmm2, %zmm3", "decq\t%rdi", "jne\t.LBB1_1"]

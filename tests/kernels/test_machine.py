@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from kernels import machine
-from kernels.compiling import fingerprint
 from kernels.interface import DTYPES
 from kernels.machine import Crew, FMABurst
 from kernels.threads import MAX_THREADS
@@ -70,8 +69,3 @@ def test_a_crew_works_side_by_side():
 def test_a_number_of_threads_that_is_not_there(threads):
     with pytest.raises(ValueError, match=f"1 to {MAX_THREADS} are allowed"):
         machine.measure([threads])
-
-
-def test_a_fingerprint_is_of_the_named_sources():
-    assert fingerprint("simd") == fingerprint("simd")
-    assert fingerprint("simd") != fingerprint("simd", "tiling")
