@@ -29,7 +29,7 @@ import llvmlite.binding as llvm
 from numba import config
 
 KIB = 1024
-CHAIN = 512  # the most multiply-adds in one chain: about as many as in BLAS, for its accuracy
+CHAIN = 320  # the most multiply-adds in one chain: as many as in BLAS, for its accuracy
 
 
 @dataclass(frozen=True)
