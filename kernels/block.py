@@ -34,7 +34,6 @@ L1 = caches().l1
 HOSTILE = 2048  # bytes: rows this far apart, or a multiple, share two sets of a 32 KiB L1
 FEW_COLUMNS = 128  # of `out`: with fewer, a packed block of `a` is not read often enough
 FEW_ROWS = 2  # of `out`: with no more, every part of `b` is read once, and tiles are wide
-SHORT = 128  # kc for few rows where `b` is transposed: its columns are read in runs
 L1_WAYS = 8  # lines that L1 holds of those that compete for one place: as much as most have
 
 
@@ -200,10 +199,13 @@ def _choose_panels(m, size, lanes, mr, mc, b, out):  # type: ignore[no-untyped-d
 
 @njit(inline="always")
 def _choose_cuts(m, n, k, numbers, panels):  # type: ignore[no-untyped-def]
-    """Even parts of k, and for few rows a shape in which `b` is read as it lies in memory."""
+    """Even parts of k, the same for every m and n, since each part's sums start at zero.
+
+    For few rows a transposed `b` is used up panel by panel: nothing reads it again.
+    """
     kc, nc = numbers.kc, numbers.nc
     if m <= FEW_ROWS and panels.transposes:
-        kc, nc = SHORT, panels.vectors * numbers.lanes
+        nc = panels.vectors * numbers.lanes
     parts = (k + kc - 1) // kc
     return Cuts(numbers.mc, (k + parts - 1) // parts, nc)
 
@@ -278,8 +280,10 @@ def compile_block(dtype: np.dtype[np.floating]) -> Any:
 
     """
     element = numba.from_dtype(dtype)
+    sizes = tiling(dtype.itemsize)
 
     def block(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row, out_column):  # type: ignore[no-untyped-def]
+        _ = sizes  # what is closed over tells code on disk apart: here, that of other caches
         _multiply(
             element, m, n, k,
             Operand(a, a_row, a_column),
