@@ -32,7 +32,7 @@ MASKS = vector_unit().masks
 L1 = caches().l1
 
 HOSTILE = 2048  # bytes: rows this far apart, or a multiple, share two sets of a 32 KiB L1
-FEW_COLUMNS = 128  # of `out`: with fewer, a packed block of `a` is not read often enough
+FEW_COLUMNS = 1024  # of `out`: with fewer, a packed block of `a` is not read often enough
 FEW_ROWS = 2  # of `out`: with no more, every part of `b` is read once, and tiles are wide
 L1_WAYS = 8  # lines that L1 holds of those that compete for one place: as much as most have
 
