@@ -141,12 +141,12 @@ def check_layouts(kernel: Kernel) -> None:
             a, b = OPERAND_LAYOUTS[a_layout](left), OPERAND_LAYOUTS[b_layout](right)
             out = LAYOUTS[out_layout](nan)
             case = f"a: {a_layout}, b: {b_layout}, out: {out_layout}"
-            surroundings = _surroundings(out)
+            before = surroundings(out)
             try:
                 check_product(kernel, a, b, out)
             except AssertionError as error:
                 raise AssertionError(f"{error} ({case})") from None
-            assert _surroundings(out) == surroundings, f"{kernel.name} wrote beside out: {case}"
+            assert surroundings(out) == before, f"{kernel.name} wrote beside out: {case}"
 
 
 def check_special_values(kernel: Kernel) -> None:
@@ -302,7 +302,7 @@ def _case(a: Array, b: Array) -> str:
     return f"{a.shape} @ {b.shape} in {a.dtype}"
 
 
-def _surroundings(view: Array) -> bytes:
+def surroundings(view: Array) -> bytes:
     """Return the bytes of the array that `view` is a part of, without what `view` itself holds."""
     values = view.copy()
     view[...] = 0
