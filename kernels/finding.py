@@ -1,4 +1,4 @@
-"""A kernel from anywhere: the ladder, an installed package, a module or a file."""
+"""A kernel from anywhere: the ladder, an installed package, a module, a file."""
 
 import importlib
 import importlib.util
@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
 import kernels
-from kernels.interface import Kernel
+from kernels.interface import DTYPES, Kernel
 
 
 def find(where: str) -> Kernel:
@@ -26,27 +28,43 @@ def find(where: str) -> Kernel:
     Raises
     ------
     ValueError
-        There is nothing there, or importing it fails.
-    TypeError
-        What is there is no `Kernel`.
+        There is nothing there, or no `Kernel`, or importing it fails.
     OSError
         The file cannot be read.
 
     """
     place, colon, name = where.rpartition(":")
     if not colon:
-        return kernels.get(where)
+        try:
+            return kernels.get(where)
+        except TypeError as error:  # an entry point names something else
+            raise ValueError(str(error)) from None
     module = _load(Path(place)) if place.endswith(".py") else _import(place)
     if not hasattr(module, name):
         held = ", ".join(key for key, value in vars(module).items() if isinstance(value, Kernel))
         raise ValueError(f"{place} has no {name!r}; kernels there: {held or 'none'}")
     kernel = getattr(module, name)
     if not isinstance(kernel, Kernel):
-        raise TypeError(
+        raise ValueError(
             f"{where} is a {type(kernel).__name__}; a kernels.Kernel is needed, such as "
             'Kernel("name", "what it is", compute)'
         )
     return kernel
+
+
+def find_fault(name: str) -> str | None:
+    """Return why a kernel cannot be used here, or None if a small product comes out right."""
+    a = np.arange(6, dtype=np.float64).reshape(2, 3)
+    expected = [[5.0, 14.0], [14.0, 50.0]]  # a @ a.T
+    try:
+        kernel = kernels.get(name)
+        for dtype in DTYPES:
+            product = kernel(a.astype(dtype), a.astype(dtype).T)
+            if product.tolist() != expected:
+                return f"computes {product.tolist()} for {expected} in {dtype}"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def _load(path: Path) -> ModuleType:

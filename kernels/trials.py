@@ -212,7 +212,7 @@ def shrink(found: Counterexample) -> Counterexample:
     """Return a smaller example of the kernel's mistake, of which nothing can be left out.
 
     Rows, columns and steps of k are left out as long as the kernel still fails, many at once
-    first; then operands are laid out plainly, and elements become 1.
+    first; then operands are laid out plainly, and elements become 1 or 2.
     """
     candidates = _simpler(found.trial)
     for _ in range(MOST_TRIALS):
@@ -247,18 +247,20 @@ def _simpler(trial: Trial) -> Iterator[Trial]:
 
 
 def _plainer(values: Array, few: bool) -> Iterator[Array]:
-    """Yield ones, and where there are few, copies with a single element made 1."""
+    """Yield ones, and where there are few, copies with a single element made 1 or 2."""
     places = np.argwhere(values != 1)
     if len(places):
         yield np.ones_like(values)
-    for place in places if few else ():
-        simple = values.copy()
-        simple[tuple(place)] = 1
-        yield simple
+    for place in map(tuple, places if few else ()):
+        for plain in (1, 2):
+            if values[place] != plain:
+                simple = values.copy()
+                simple[place] = plain
+                yield simple
 
 
 def _smaller(size: int) -> Iterator[npt.NDArray[np.intp]]:
-    """Yield what is left of so many indices without some neighbours, half of them to a single one."""
+    """Yield so many indices without some neighbours: without half of them, down to one."""
     without = size // 2
     while without:
         for start in range(0, size, without):
