@@ -72,7 +72,7 @@ def quiet(monkeypatch):
 def whole_ladder():
     """Return the report on all kernels."""
     comparison = Comparison(
-        Experiment(hidden=(8,), threads=1), kernels.names(), rounds=2, seconds=0.01
+        Experiment(hidden=(8,), threads=1), kernels.names(), rounds=3, seconds=0.01
     )
     comparison.verify()
     comparison.measure()
@@ -98,7 +98,7 @@ def test_comparison_of_the_whole_ladder(whole_ladder):
         assert row["epoch_seconds"]["median"] == pytest.approx(45 * step)
         # Two products forward, three backward, less the first layer's gradient of inputs.
         operations = 2 * 32 * (2 * 64 * 8 + 3 * 8 * 10)
-        assert row["flops"]["low"] <= operations / step <= row["flops"]["high"] * (1 + 1e-9)
+        assert row["flops"]["median"] == pytest.approx(operations / step)
         assert row["peak_share"]["median"] == pytest.approx(row["flops"]["median"] / peak)
         assert row["loss"] == pytest.approx(rows["numpy"]["loss"], rel=1e-4)
         assert 0 < row["product_share"] < 1
@@ -107,7 +107,7 @@ def test_comparison_of_the_whole_ladder(whole_ladder):
         for entry in row["inference"]:
             seconds, rate = entry["seconds"], entry["samples_per_second"]
             assert 0 < seconds["low"] <= seconds["median"] <= seconds["high"]
-            assert rate["low"] == pytest.approx(entry["batch_size"] / seconds["high"], rel=0.5)
+            assert rate["median"] == pytest.approx(entry["batch_size"] / seconds["median"])
     assert rows["naive"]["inference"][2]["extrapolated"]
     assert not rows["naive"]["inference"][0]["extrapolated"]
     assert rows["naive"]["product_share"] > rows["numpy"]["product_share"]
@@ -122,7 +122,7 @@ def test_the_readme_can_be_made_of_it(whole_ladder, monkeypatch):
     assert [line.split("`")[1] for line in lines[2:8]] == list(kernels.names())
     assert {line.count("|") for line in lines[:8]} == {9}
     assert "e-0" not in text
-    assert "![" in lines[-1]
+    assert lines[-2].startswith("![")
 
 
 def test_text_of_a_comparison(fastnn):
@@ -134,8 +134,8 @@ def test_text_of_a_comparison(fastnn):
     tables = ["training", "products", "inference"]
     assert [word for word in starts if word in tables] == tables
     assert starts.count("numba") == starts.count("numpy") == 1 + 1 + 3
-    (epoch,) = re.findall(r"^ naive .* s† .*", result.out, re.MULTILINE)[:1]
-    assert epoch.count("†") == 1
+    (training,) = re.findall(r"^ naive +.*†.*", result.out, re.MULTILINE)[:1]
+    assert training.split()[3].rstrip("†") in ("s", "ms")
     assert "† extrapolated, from fewer than the 45 steps" in result.out
     assert max(map(len, result.out.splitlines()[4:-1])) <= 80
 
