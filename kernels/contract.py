@@ -16,7 +16,9 @@ from itertools import product
 
 import numpy as np
 
+from kernels.entrance import entrance
 from kernels.interface import DTYPES, Array, Kernel
+from kernels.table import Table
 from kernels.threads import MAX_THREADS, get_num_threads, set_num_threads
 from kernels.trials import (
     LAYOUTS,
@@ -106,6 +108,22 @@ def check_signed_zeros(kernel: Kernel) -> None:
         Trial(a, b, equal_and_signed).put_to(kernel)
 
 
+def check_prepared(kernel: Kernel) -> None:
+    """Check that compiled code, where it can run the kernel, gets the same bits."""
+    if kernel.prepare is None:
+        return
+    for a, b in _large(kernel):
+        for operands in ((a, b), (np.asfortranarray(a), np.asfortranarray(b))):
+            out = _nan(a, b)
+            function, arguments = kernel.prepare(*operands, out)
+            address = entrance(function, arguments, strided=True)
+            assert address, f"{kernel.name}: prepare gives {function}, which is not compiled"
+            Table([(address, arguments)]).run()
+            assert _same_bits(out, kernel(*operands)), (
+                f"{kernel.name}: compiled code gets other bits, {case(a, b)}"
+            )
+
+
 def check_repeatable(kernel: Kernel) -> None:
     """Check that the same product has the same bits again."""
     for a, b in _large(kernel):
@@ -149,6 +167,7 @@ CONTRACT: tuple[Check, ...] = (
     check_special_values,
     check_denormals,
     check_signed_zeros,
+    check_prepared,
 )
 REPRODUCIBLE: tuple[Check, ...] = (check_repeatable, check_rows_alone, check_threads)
 
@@ -161,6 +180,8 @@ def examine(kernel: Kernel, check: Check) -> AssertionError | None:
         return shrink(found)
     except AssertionError as found:
         return found
+    except Exception as error:
+        return AssertionError(f"{kernel.name} raised {type(error).__name__}: {error}")
     return None
 
 

@@ -16,8 +16,8 @@ def measure_speeds(settings: Experiment, ladder: "Sequence[Kernel] | None") -> d
     from fastnn.cli.progress import count_bar
     from fastnn.measuring import measure_ladder
 
-    if settings.threads is not None:
-        kernels.set_num_threads(settings.threads)
+    # Also where no number is given: BLAS may have another one than Numba.
+    kernels.set_num_threads(settings.threads or kernels.get_num_threads())
     warn_of_restraints()
     with count_bar(1 + len(kernels.names() if ladder is None else ladder)) as advance:
         return measure_ladder(settings.dtype, ladder, begins=advance)

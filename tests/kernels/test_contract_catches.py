@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kernels import Kernel, contract
+from kernels import Kernel, contract, loops
 from tests.kernels.mistakes import MISTAKES, misses_a_row_above_a_tile, right
 
 
@@ -30,6 +30,15 @@ def test_empty_sums_are_caught():
 
     with pytest.raises(AssertionError, match="must be zeros"):
         contract.check_empty(Unchecked("unchecked", "", right))
+
+
+def test_another_product_in_compiled_code_is_caught():
+    def prepare(a, b, out):
+        return loops.prepare_naive(a, b[:, ::-1], out)
+
+    kernel = Kernel("wrong", "", loops.compute_naive, prepare=prepare)
+    with pytest.raises(AssertionError, match=r"compiled code gets other bits, \(3, 5\) @ \(5, 2\)"):
+        contract.check_prepared(kernel)
 
 
 def test_another_order_for_single_rows_is_caught():

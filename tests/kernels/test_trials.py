@@ -1,5 +1,7 @@
 """A kernel's mistake is shown by the smallest product that has it."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,18 @@ def test_other_checks_give_what_they_found():
     found = contract.examine(Kernel("wrong", "", compute), contract.check_repeatable)
     assert not isinstance(found, Counterexample)
     assert "other bits again" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "complaint"),
+    [
+        (lambda a, b, out: (print, (a, b, out)), "print>?, which is not compiled"),
+        (lambda a, b, out: 1 / 0, "wrong raised ZeroDivisionError"),
+    ],
+)
+def test_a_kernel_that_can_not_be_prepared(prepare, complaint):
+    kernel = Kernel("wrong", "", np.matmul, prepare=prepare)
+    assert re.search(complaint, str(contract.examine(kernel, contract.check_prepared)))
 
 
 def test_whatever_a_kernel_calls_reasonable_it_is_tried():
