@@ -13,6 +13,7 @@ from fastnn.cli import study
 from fastnn.comparison import Comparison, ComparisonError
 from fastnn.experiment import Experiment
 from fastnn.reports import to_json
+from fastnn.training import fit
 from kernels.finding import find_fault
 from kernels.timing import Spread
 
@@ -278,6 +279,26 @@ def test_a_slow_kernel_is_extrapolated_from_what_was_timed():
         False,
         True,
     )
+
+
+@pytest.mark.parametrize(("pause", "epochs"), [(0, 2), (0.02, 1)])
+def test_short_steps_are_timed_when_their_plan_is_made(monkeypatch, pause, epochs):
+    trained = []
+
+    def recorded(*arguments, **options):
+        trained.append(options["epochs"])
+        return fit(*arguments, **options)
+
+    def paused(a, b, out):
+        time.sleep(pause)
+        np.matmul(a, b, out)
+
+    monkeypatch.setattr("fastnn.comparison.fit", recorded)
+    comparison, contender = compared(rounds=2, seconds=1e-3)
+    contender.net.kernel = kernels.Kernel("paused", "", paused)
+    comparison.verify()
+    comparison.measure()
+    assert trained == [1, 1, epochs, epochs, epochs]  # verified, tried, tried so, timed twice
 
 
 def test_profiling_leaves_the_weights_as_they_are():
