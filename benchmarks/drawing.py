@@ -1,5 +1,6 @@
 """The pictures of README.md: SVG on a white ground, readable where a page is dark."""
 
+import math
 from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
@@ -97,4 +98,6 @@ def duration(seconds):
 
 def significant(value):
     """Return a number to about three digits, without an exponent."""
+    if 0 < value < 0.1:
+        return f"{value:.{2 - math.floor(math.log10(value))}f}"
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"

@@ -32,7 +32,6 @@ from .markers import fill, find_blocks
 from .peers import report as reports
 
 with suppress(ImportError):  # asv imports every file here, on commits without the packages too
-    import kernels
     from fastnn.checkpoint import load_network
 
 ROOT = Path(__file__).parents[1]
@@ -79,20 +78,26 @@ def as_printed(outputs):
 
 
 def ladder(outputs):
-    results = [result for result in outputs[0].json["kernels"] if not result["skipped"]]
+    report = outputs[0].json
+    results = [result for result in report["kernels"] if not result["skipped"]]
     rows = [
         (
             f"`{result['kernel']}`",
-            kernels.get(result["kernel"]).summary,
-            duration(result["epoch_seconds"]),
-            significant(result["ratio"]),
-            duration(result["inference_seconds"]),
+            result["summary"],
+            duration(result["epoch_seconds"]["median"]),
+            significant(result["speedup"]["naive"]["median"]),
+            significant(result["speedup"]["numpy"]["median"]),
+            f"{significant(100 * result['peak_share']['median'])}%",
+            percent(result["product_share"]),
+            duration(result["inference"][0]["seconds"]["median"]),
         )
         for result in results
     ]
-    header = ("kernel", "what it is", "an epoch", "`numpy` = 1", "inference, a sample")
-    path = draw_ladder([(result["kernel"], result["epoch_seconds"]) for result in results])
-    return table(header, rows, left=2) + picture(path, "Seconds of an epoch under each kernel")
+    header = ("kernel", "what it is", "an epoch", "× `naive`", "× `numpy`", "of the peak")
+    header = (*header, "in products", "inference, a sample")
+    bars = [(result["kernel"], result["epoch_seconds"]["median"]) for result in results]
+    description = "Seconds of an epoch under each kernel"
+    return table(header, rows, left=2) + picture(draw_ladder(bars), description)
 
 
 def peak(outputs):

@@ -1,31 +1,39 @@
 """One network under several kernels: the same losses first, then what each costs.
 
 Every kernel trains the same network on the same batches. Only kernels that agree with NumPy's
-are timed, in rounds of all kernels, so that a slow moment of the machine meets them alike.
+are timed, in rounds of all kernels, so that a slow moment of the machine meets them alike; a
+ratio is formed within a round. What takes a kernel too long is timed over fewer steps, or fewer
+samples, and extrapolated: the report says where.
 """
 
 import math
-import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import kernels
+import kernels.machine
 from fastnn.building import build_loss, build_network, build_optimizer
 from fastnn.datasets import Dataset
-from fastnn.environment import machine, versions
+from fastnn.environment import blas_restraints, machine, versions
 from fastnn.experiment import Experiment
 from fastnn.network import Sequential
+from fastnn.profile import Profile, profile
 from fastnn.runs import load_data
 from fastnn.training import fit, step_size
 from kernels import timing
-from kernels.interface import DTYPES
+from kernels.finding import find
+from kernels.timing import Seconds, Spread
 
 REFERENCE = "numpy"
+SPECIFICATION = "naive"
 STEPS_VERIFIED = 4
 TOLERANCES = {"float32": 1e-4, "float64": 1e-9}  # relative, after these steps
+INFERENCE = (1, 32, 1024)  # samples at once
 
 
 class ComparisonError(ValueError):
@@ -44,10 +52,13 @@ class Contender:
         Mean over the first steps.
     steps : int
         How many are timed at once, at most an epoch.
-    epoch_seconds : list of float
-        Of each round, extrapolated from `steps` to an epoch.
-    sample_seconds : list of float
-        Of each round: inference for one sample, in batches of the training's size.
+    samples : dict from int to int
+        For each batch size of inference, how many samples are timed.
+    step_seconds : ndarray of shape (rounds,)
+    inference_seconds : dict from int to ndarray of shape (rounds,)
+        For each batch size, extrapolated from `samples` to the batch.
+    profile : Profile or None
+        Where the time of a step goes.
     skipped : str or None
         Why it is not measured.
 
@@ -57,25 +68,32 @@ class Contender:
     net: Sequential
     loss: float = math.nan
     steps: int = 1
-    epoch_seconds: list[float] = field(default_factory=list)
-    sample_seconds: list[float] = field(default_factory=list)
+    samples: dict[int, int] = field(default_factory=dict)
+    step_seconds: Seconds = field(default_factory=lambda: np.empty(0))
+    inference_seconds: dict[int, Seconds] = field(default_factory=dict)
+    profile: Profile | None = None
     skipped: str | None = None
 
 
 class Comparison:
     """The contenders over one experiment.
 
+    Sets the number of threads for the whole process, and so the same for all of them.
+
     Parameters
     ----------
     experiment : Experiment
         Its kernel is of no importance.
     names : sequence of str
-        Kernels; NumPy's is added, as what the others are measured by.
+        Kernels, as `kernels.finding.find` takes them; NumPy's is added, as what the others are
+        measured by.
     rounds : int
         How often each is timed; the median is what counts.
     seconds : float
         About how long a kernel is timed in each round. Those for which an epoch takes longer
         get fewer steps, at least one.
+    inference : sequence of int
+        Batch sizes for which inference is timed.
 
     Attributes
     ----------
@@ -84,23 +102,31 @@ class Comparison:
     """
 
     def __init__(
-        self, experiment: Experiment, names: Sequence[str], *, rounds: int = 5, seconds: float = 0.3
+        self,
+        experiment: Experiment,
+        names: Sequence[str],
+        *,
+        rounds: int = 5,
+        seconds: float = 0.3,
+        inference: Sequence[int] = INFERENCE,
     ) -> None:
         if rounds < 1:
             raise ValueError(f"rounds must be at least 1, not {rounds}")
         if not 0 < seconds < math.inf:
             raise ValueError(f"seconds must be above 0, not {seconds}")
+        if not inference or min(inference) < 1:
+            raise ValueError(f"batch sizes of inference must be at least 1, not {inference}")
         self.experiment = experiment.resolved()
-        self.rounds, self.seconds = rounds, seconds
-        chosen = [kernels.get(name) for name in dict.fromkeys([*names, REFERENCE])]
-        if experiment.threads is not None:
-            kernels.set_num_threads(experiment.threads)
+        self.rounds, self.seconds, self.inference = rounds, seconds, tuple(inference)
+        chosen = [find(name) for name in dict.fromkeys([*names, REFERENCE])]
+        kernels.set_num_threads(experiment.threads or kernels.get_num_threads())
         self.data: Dataset = load_data(self.experiment)
         self.batch_size = step_size(
             experiment.gradient_descent, experiment.batch_size, len(self.data.x_train)
         )
         self.steps_per_epoch = math.ceil(len(self.data.x_train) / self.batch_size)
         self.contenders = [self._contender(kernel) for kernel in chosen]
+        self.ceilings: kernels.machine.Machine | None = None
 
     def _contender(self, kernel: kernels.Kernel) -> Contender:
         net = build_network(self.experiment, self.data, self.experiment.seed)
@@ -130,7 +156,7 @@ class Comparison:
         """
         for contender in self.measured:
             contender.loss, _ = self._train(contender, STEPS_VERIFIED)
-        expected = next(c.loss for c in self.contenders if c.kernel == REFERENCE)
+        expected = self.named(REFERENCE).loss
         tolerance = TOLERANCES[self.experiment.dtype]
         for contender in self.measured:
             if not math.isclose(contender.loss, expected, rel_tol=tolerance):
@@ -139,35 +165,72 @@ class Comparison:
                     f"{STEPS_VERIFIED} steps, {REFERENCE} to {expected!r}: more than rounding"
                 )
 
+    def named(self, kernel: str) -> Contender:
+        """Return the contender of a kernel; `StopIteration` where there is none."""
+        return next(contender for contender in self.contenders if contender.kernel == kernel)
+
+    @property
+    def parts(self) -> int:
+        """How often `measure` says that something begins."""
+        return 1 + len(self.measured) * (self.rounds + 1)
+
     def measure(self, begins: Callable[[str], object] = lambda name: None) -> None:
-        """Time every contender, round by round; `begins` is told each kernel's name before."""
-        measured = self.measured
+        """Time every contender, round by round; `begins` is told what comes next.
+
+        The machine's ceilings come first, and where the time of a step goes last.
+        """
+        begins("machine")
+        threads, measured = kernels.get_num_threads(), self.measured
+        self.ceilings = kernels.machine.measure([threads])
         turns = timing.alternate(
             [self._watches(contender) for contender in measured],
             self.rounds,
-            settles=kernels.get_num_threads() > 1,
+            settles=threads > 1,
             begins=lambda number: begins(measured[number].kernel),
         )
         for contender, seconds in zip(measured, turns, strict=True):
-            steps, batches = seconds.T
-            contender.epoch_seconds = (steps * self.steps_per_epoch).tolist()
-            contender.sample_seconds = (batches / self.batch_size).tolist()
+            contender.step_seconds, *batches = seconds.T
+            contender.inference_seconds = {
+                size: taken * (size / contender.samples[size])
+                for size, taken in zip(self.inference, batches, strict=True)
+            }
+        for contender in measured:
+            begins(contender.kernel)
+            if threads > 1:
+                timing.settle()
+            contender.profile = self._profile(contender.net)
 
-    def _watches(self, contender: Contender) -> tuple[timing.Watch, timing.Watch]:
-        """Return what times a step of training, and inference for a batch."""
+    def _watches(self, contender: Contender) -> list[timing.Watch]:
+        """Return what times a step of training, and inference for each batch size."""
         _, seconds = self._train(contender, 1)
-        affordable = int(self.seconds / max(seconds, 1e-9))
-        steps = contender.steps = min(max(affordable, 1), self.steps_per_epoch)
-        batch = self.data.x_train[: self.batch_size]
-        inference = timing.Stopwatch(
-            lambda: contender.net(batch), min(self.seconds, seconds * 1000)
-        )
-        return lambda: self._train(contender, steps)[1] / steps, inference
+        # In a steady stream of steps: a first epoch makes their plan, which outlasts short ones.
+        epochs = 2 if seconds < timing.SHORT else 1
+        _, seconds = self._train(contender, 1, epochs)
+        each = self.seconds / (1 + len(self.inference))
+        affordable = each / max(seconds, 1e-9)  # steps
+        steps = contender.steps = min(max(int(affordable), 1), self.steps_per_epoch)
+        # A sample's inference takes less than its training.
+        most = max(int(affordable * self.batch_size), 1)
+        contender.samples = {size: min(size, most) for size in self.inference}
+        stopwatches = [
+            timing.Stopwatch(
+                partial(contender.net, self._samples(contender.net, samples)),
+                each,
+                kernels.get_num_threads(),
+            )
+            for samples in contender.samples.values()
+        ]
+        return [lambda: self._train(contender, steps, epochs)[1] / steps, *stopwatches]
 
-    def _train(self, contender: Contender, steps: int) -> tuple[float, float]:
-        """Train some steps; return their mean loss and their seconds."""
+    def _samples(self, net: Sequential, number: int) -> npt.NDArray[np.floating]:
+        """Return so many samples, again from the first if there are fewer."""
+        x = net.check_inputs(self.data.x_train[:number])
+        return np.resize(x, (number, net.n_in))
+
+    def _train(self, contender: Contender, steps: int, epochs: int = 1) -> tuple[float, float]:
+        """Train epochs of some steps; return the last one's mean loss and its seconds."""
         samples = steps * self.batch_size
-        (record,) = fit(
+        *_, record = fit(
             contender.net,
             self.data.x_train[:samples],
             self.data.y_train[:samples],
@@ -175,19 +238,32 @@ class Comparison:
             optimizer=build_optimizer(self.experiment, self.steps_per_epoch),
             batch_size=self.experiment.batch_size,
             gradient_descent=self.experiment.gradient_descent,
-            epochs=1,
+            epochs=epochs,
             shuffle=False,
             engine="python",  # which every kernel can have
         )
         return record.loss, record.seconds
 
+    def _profile(self, net: Sequential) -> Profile:
+        """Return where the time of a step goes, from its batch to an update that is nothing."""
+        loss = build_loss(self.data)
+        inputs = self._samples(net, self.batch_size)
+        targets = loss.targets(self.data.y_train[: self.batch_size], net.n_out, net.dtype)
+        plan = net.training_plan()
+        # Whose learning rate is 0 before its first step begins.
+        optimizer = build_optimizer(self.experiment, self.steps_per_epoch)
+        net.plan_step(plan, inputs, targets, loss, optimizer, np.zeros(3))
+        return profile(plan, self.seconds)
+
     def report(self) -> dict[str, Any]:
         """Return what each contender took, ready for `fastnn.reports.to_json`.
 
-        Times are medians over the rounds, in seconds; ratios are to the reference's time. Both
-        are None for what was skipped.
+        Figures are spreads over the rounds: a median and the quartiles, times in seconds. What
+        was skipped has none. ``noise`` is the middle half of the most uncertain step, relative to
+        its median.
         """
-        reference = next(c for c in self.contenders if c.kernel == REFERENCE)
+        assert self.ceilings is not None
+        reference = self.named(REFERENCE)
         losses = [contender.loss for contender in self.measured]
         return {
             "data": self.experiment.data,
@@ -197,42 +273,62 @@ class Comparison:
             "seed": self.experiment.seed,
             "optimizer": self.experiment.optimizer,
             "batch_size": self.batch_size,
+            "steps_per_epoch": self.steps_per_epoch,
+            "inference": self.inference,
             "rounds": self.rounds,
             "steps_verified": STEPS_VERIFIED,
             "loss_difference": (max(losses) - min(losses)) / abs(reference.loss),
             "versions": versions(),
             "machine": machine(),
-            "kernels": [_row(contender, reference) for contender in self.contenders],
+            "blas_restraints": blas_restraints(),
+            "ceilings": asdict(self.ceilings),
+            "noise": max(Spread.of(each.step_seconds).width for each in self.measured),
+            "kernels": [self._row(contender) for contender in self.contenders],
         }
 
+    def _row(self, contender: Contender) -> dict[str, Any]:
+        row = {
+            "kernel": contender.kernel,
+            "summary": contender.net.kernel.summary,
+            "skipped": contender.skipped,
+        }
+        if contender.skipped:
+            return row
+        assert self.ceilings is not None
+        assert contender.profile is not None
+        steps = contender.step_seconds
+        flops = contender.net.plan(self.batch_size).flops / steps
+        peak = getattr(self.ceilings.ceilings[0], self.experiment.dtype).median
+        return row | {
+            "loss": contender.loss,
+            "steps": contender.steps,
+            "extrapolated": contender.steps < self.steps_per_epoch,
+            "step_seconds": asdict(Spread.of(steps)),
+            "epoch_seconds": asdict(Spread.of(steps * self.steps_per_epoch)),
+            "flops": asdict(Spread.of(flops)),
+            "peak_share": asdict(Spread.of(flops / peak)),
+            "product_share": contender.profile.product_share,
+            "amdahl": contender.profile.amdahl,
+            "speedup": {
+                other: self._speedup(other, contender) for other in (SPECIFICATION, REFERENCE)
+            },
+            "inference": [self._inference(contender, size) for size in self.inference],
+        }
 
-def _row(contender: Contender, reference: Contender) -> dict[str, Any]:
-    row: dict[str, Any] = {"kernel": contender.kernel, "skipped": contender.skipped}
-    if contender.skipped:
-        names = ("loss", "steps", "epoch_seconds", "ratio", "inference_seconds", "inference_ratio")
-        return row | dict.fromkeys(names)
-    epoch = statistics.median(contender.epoch_seconds)
-    sample = statistics.median(contender.sample_seconds)
-    return row | {
-        "loss": contender.loss,
-        "steps": contender.steps,
-        "epoch_seconds": epoch,
-        "ratio": epoch / statistics.median(reference.epoch_seconds),
-        "inference_seconds": sample,
-        "inference_ratio": sample / statistics.median(reference.sample_seconds),
-    }
+    def _inference(self, contender: Contender, size: int) -> dict[str, Any]:
+        seconds = contender.inference_seconds[size]
+        reference = self.named(REFERENCE).inference_seconds[size]
+        return {
+            "batch_size": size,
+            "extrapolated": contender.samples[size] < size,
+            "seconds": asdict(Spread.of(seconds)),
+            "samples_per_second": asdict(Spread.of(size / seconds)),
+            "speedup": asdict(Spread.of(reference / seconds)),
+        }
 
-
-def find_fault(name: str) -> str | None:
-    """Return why a kernel cannot be used here, or None if a small product comes out right."""
-    a = np.arange(6, dtype=np.float64).reshape(2, 3)
-    expected = [[5.0, 14.0], [14.0, 50.0]]  # a @ a.T
-    try:
-        kernel = kernels.get(name)
-        for dtype in DTYPES:
-            product = kernel(a.astype(dtype), a.astype(dtype).T)
-            if product.tolist() != expected:
-                return f"computes {product.tolist()} for {expected} in {dtype}"
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return None
+    def _speedup(self, other: str, contender: Contender) -> dict[str, float] | None:
+        """Return how many times as fast as another kernel's a step is; None without its times."""
+        for each in self.measured:
+            if each.kernel == other:
+                return asdict(Spread.of(each.step_seconds / contender.step_seconds))
+        return None

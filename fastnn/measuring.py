@@ -182,7 +182,7 @@ def _speed(
 
 def measure_ladder(
     dtype: str,
-    names: Sequence[str] | None = None,
+    ladder: Sequence[Kernel] | None = None,
     products: Sequence[Product] = PRODUCTS,
     begins: Callable[[str], object] = lambda name: None,
 ) -> dict[str, Any]:
@@ -192,8 +192,8 @@ def measure_ladder(
     ----------
     dtype : str
         float32 or float64.
-    names : sequence of str, optional
-        Of kernels; all without.
+    ladder : sequence of Kernel, optional
+        All that have a name without.
     products : sequence of Product, optional
     begins : callable, optional
         Is told what is measured next: the machine, or the name of a kernel.
@@ -209,9 +209,9 @@ def measure_ladder(
     ceilings = kernels.machine.measure([threads])
     peak = getattr(ceilings.ceilings[0], dtype).median
     speeds = []
-    for name in kernels.names() if names is None else names:
-        begins(name)
-        speeds += measure_kernel(kernels.get(name), products, dtype, peak)
+    for kernel in map(kernels.get, kernels.names()) if ladder is None else ladder:
+        begins(kernel.name)
+        speeds += measure_kernel(kernel, products, dtype, peak)
     return {
         "dtype": dtype,
         "threads": threads,

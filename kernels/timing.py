@@ -44,6 +44,11 @@ class Spread:
         low, median, high = np.quantile(np.asarray(values, np.float64), (0.25, 0.5, 0.75))
         return cls(float(low), float(median), float(high))
 
+    @property
+    def width(self) -> float:
+        """How wide the middle half is, relative to the median."""
+        return (self.high - self.low) / self.median
+
 
 class Stopwatch:
     """Times a call in a steady stream of such calls.

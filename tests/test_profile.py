@@ -1,10 +1,14 @@
 """`fastnn.profile`: figures that add up, of a step that is not changed by it."""
 
+import time
+
 import numpy as np
 import pytest
 
 from fastnn import Adam, Dense, ReLU, Sequential
-from fastnn.profile import profile
+from fastnn.plan import Call
+from fastnn.profile import Profile, profile
+from kernels import Kernel
 
 
 @pytest.mark.parametrize("kernel", ["numba", "numpy"])
@@ -26,3 +30,27 @@ def test_every_call_has_its_time(kernel):
     assert "matmul" in str(found)
     assert "GFLOP/s" in str(found)
     assert (net.parameters.flat == before).all()  # the learning rate is 0
+
+
+@pytest.mark.parametrize(("seconds", "share", "amdahl"), [(3.0, 0.75, 4.0), (0.0, 0.0, 1.0)])
+def test_what_the_matrix_products_leave_to_gain(seconds, share, amdahl):
+    product, passed = (Call("forward", "", "", print, (), flops) for flops in (8, 0))
+    found = Profile(((product, seconds), (passed, 1.0)), 1.0, None)
+    assert (found.product_share, found.amdahl) == (share, amdahl)
+
+
+def test_products_alone_leave_everything():
+    product = Call("forward", "", "matmul", print, (), 8)
+    assert Profile(((product, 1.0),), 1.0, None).amdahl == float("inf")
+
+
+def test_a_slow_call_is_not_repeated_more_than_needed():
+    calls = []
+
+    def slow(a, b, out):
+        calls.append(time.sleep(0.02))
+        out[...] = 0
+
+    net = Sequential([Dense(3, 2)], kernel=Kernel("slow", "", slow))
+    profile(net.plan(4), seconds=0.001)
+    assert len(calls) == 2 * (1 + 2 + 2)  # products: once, whole twice, alone twice

@@ -106,7 +106,7 @@ def test_the_first_screen_has_the_two_commands():
 def test_every_fastnn_command_parses(line):
     command = typer.main.get_command(app)
     arguments = shlex.split(line)[1:]
-    while hasattr(command, "commands"):
+    while hasattr(command, "commands") and arguments and not arguments[0].startswith("-"):
         command = command.commands[arguments.pop(0)]
     with suppress(typer.Exit):  # --help has been found
         command.make_context(command.name, arguments)

@@ -1,8 +1,8 @@
 """The command line, the only part of the package that prints.
 
 A result goes to stdout; progress, and an error in one line, to stderr. The exit status is 0,
-2 for whatever is wrong with what was asked or given, and 130 or 143 after a signal. What can't
-happen, a bug, shows its traceback.
+1 for a kernel that a check finds wrong, 2 for whatever is wrong with what was asked or given, and
+130 or 143 after a signal. What can't happen, a bug, shows its traceback.
 
 Modules that compile or load much are imported by the commands that need them, so that help
 comes at once.
@@ -16,9 +16,8 @@ from typing import Annotated
 import typer
 
 import fastnn
-from fastnn.cli import data
+from fastnn.cli import data, ladder
 from fastnn.cli.console import fail
-from fastnn.cli.ladder import kernels
 from fastnn.cli.models import evaluate, predict
 from fastnn.cli.signals import Interrupted, interruptible
 from fastnn.cli.study import compare
@@ -35,8 +34,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (train, evaluate, predict, kernels, compare):
+for command in (train, evaluate, predict, compare):
     app.command()(command)
+app.add_typer(ladder.app, name="kernels")
 app.add_typer(data.app, name="data")
 
 

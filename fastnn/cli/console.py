@@ -45,6 +45,12 @@ def show_table(
     print(captured.get(), end="")
 
 
+def show_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table as Markdown on stdout; all columns but the first are aligned right."""
+    ruler = ["---", *["--:"] * (len(columns) - 1)]
+    show(*("| " + " | ".join(row) + " |" for row in (columns, ruler, *rows)))
+
+
 _NOTHING = ("", "–")
 
 
@@ -64,6 +70,14 @@ def duration(seconds: float) -> str:
 def warn(message: str) -> None:
     """Print a warning in one line on stderr."""
     print(f"fastnn: warning: {' '.join(message.split())}", file=sys.stderr)
+
+
+def warn_of_restraints() -> None:
+    """Warn of each environment variable that holds BLAS back."""
+    from fastnn.environment import blas_restraints
+
+    for name, value in blas_restraints().items():
+        warn(f"{name}={value} is set, which may hold BLAS below the processor: unset it to compare")
 
 
 def fail(message: str) -> None:

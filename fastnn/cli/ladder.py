@@ -1,15 +1,20 @@
-"""``fastnn kernels``."""
+"""``fastnn kernels`` and ``fastnn kernels check``."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from fastnn.cli import options as o
-from fastnn.cli.console import show, show_json, show_table, warn
+from fastnn.cli.check import check
+from fastnn.cli.console import show_json, show_table
+from fastnn.cli.speeds import measure_speeds, show_speeds
 from fastnn.experiment import Experiment, ExperimentError
 
+app = typer.Typer()
+app.command()(check)
 
+
+@app.callback(invoke_without_command=True)
 def kernels(
     context: typer.Context,
     measure: Annotated[
@@ -18,7 +23,9 @@ def kernels(
     only: Annotated[
         str | None,
         typer.Option(
-            "--kernels", metavar="NAMES", help="To measure, separated by commas; all without."
+            "--kernels",
+            metavar="NAMES",
+            help="To measure, separated by commas, as check takes them; all without.",
         ),
     ] = None,
     threads: o.Threads = None,
@@ -32,19 +39,39 @@ def kernels(
     many multiply-adds as its vector units do), and the ratio to NumPy's with its middle half.
     Products that a kernel would take too long for are left out.
     """
-    if measure:
-        settings = Experiment(**o.given_settings(context.params)).resolved()
-        _measure(settings, only, json)
-    elif given := [name for name in ("only", "threads", "dtype") if context.params[name]]:
-        option = "kernels" if given[0] == "only" else given[0]
-        raise ExperimentError(f"--{option} says how to measure; it needs --measure")
+    given = [name for name, value in context.params.items() if value]
+    if context.invoked_subcommand is not None:
+        if given:
+            raise ExperimentError(
+                f"{_option(given[0])} before {context.invoked_subcommand} has no meaning; "
+                "options of a command follow its name"
+            )
+    elif measure:
+        _measure(Experiment(**o.given_settings(context.params)), only, json)
+    elif given := [name for name in given if name != "json"]:
+        raise ExperimentError(f"{_option(given[0])} says how to measure; it needs --measure")
     else:
         _list(json)
 
 
+def _option(parameter: str) -> str:
+    return "--kernels" if parameter == "only" else f"--{parameter}"
+
+
+def _measure(settings: Experiment, only: str | None, json: bool) -> None:
+    from kernels.finding import find
+
+    ladder = None if only is None else [find(where) for where in only.split(",")]
+    report = measure_speeds(settings, ladder)
+    if json:
+        show_json(report)
+    else:
+        show_speeds(report)
+
+
 def _list(json: bool) -> None:
     import kernels as ladder
-    from fastnn.comparison import find_fault
+    from kernels.finding import find_fault
 
     rows = []
     for name in ladder.names():
@@ -72,52 +99,5 @@ def _list(json: bool) -> None:
                 str(row["summary"] or row["fault"]),
             ]
             for row in rows
-        ],
-    )
-
-
-def _measure(settings: Experiment, only: str | None, json: bool) -> None:
-    import kernels as ladder
-    from fastnn.cli.progress import count_bar
-    from fastnn.environment import blas_restraints
-    from fastnn.measuring import measure_ladder
-
-    if settings.threads is not None:
-        ladder.set_num_threads(settings.threads)
-    names = ladder.names() if only is None else only.split(",")
-    for name, value in blas_restraints().items():
-        warn(f"{name}={value} is set, which may hold BLAS below the processor: unset it to compare")
-    with count_bar(1 + len(names)) as advance:
-        report = measure_ladder(settings.dtype, names, begins=advance)
-    if json:
-        show_json(report)
-    else:
-        _show(report)
-
-
-def _show(report: Mapping[str, Any]) -> None:
-    machine, measured = report["machine"], report["ceilings"]
-    blas = " ".join(filter(None, machine["blas"].values()))
-    (ceilings,) = measured["ceilings"]
-    sizes = (f"{measured['caches'][level] // 1024:,} KiB" for level in ("l1", "l2", "l3"))
-    show(
-        f"{machine['processor']}, {measured['vector_unit']}, caches {', '.join(sizes)}",
-        f"{report['dtype']}, threads {report['threads']}, BLAS {blas}",
-        f"FMA peak {ceilings[report['dtype']]['median'] / 1e9:.1f} GFLOP/s, memory "
-        f"{ceilings['read']['median'] / 1e9:.1f} GB/s read, "
-        f"{ceilings['copy']['median'] / 1e9:.1f} GB/s read and written in a copy",
-    )
-    show_table(
-        ("kernel", "product", "GFLOP/s", "% peak", "× numpy", "middle half"),
-        [
-            [
-                speed["kernel"],
-                speed["product"],
-                f"{speed['flops']['median'] / 1e9:.3g}",
-                f"{100 * speed['share']['median']:.3g}",
-                f"{speed['ratio']['median']:.3g}",
-                f"{speed['ratio']['low']:.2g}–{speed['ratio']['high']:.2g}",
-            ]
-            for speed in report["speeds"]
         ],
     )

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 import time
@@ -7,8 +8,14 @@ import pytest
 
 import fastnn as package
 import kernels
-from fastnn.comparison import Comparison, ComparisonError, find_fault
+from benchmarks import readme
+from fastnn.cli import study
+from fastnn.comparison import Comparison, ComparisonError
 from fastnn.experiment import Experiment
+from fastnn.reports import to_json
+from fastnn.training import fit
+from kernels.finding import find_fault
+from kernels.timing import Spread
 
 QUICK = ("--rounds", "2", "--seconds", "0.001", "--hidden", "8")
 
@@ -49,31 +56,130 @@ def test_an_unknown_kernel_is_a_fault():
     assert "'fast'" in find_fault("fast")
 
 
-def test_comparison_of_the_whole_ladder(fastnn):
-    report = fastnn("compare", *QUICK, "--json").json
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    """Measure the machine shortly, and warn of nothing."""
+    original = kernels.machine.measure
+    monkeypatch.setattr(kernels.machine, "measure", lambda threads: original(threads, rounds=1))
+    monkeypatch.setattr(study, "NOISY", float("inf"))
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    before = kernels.get_num_threads()
+    yield
+    kernels.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def whole_ladder():
+    """Return the report on all kernels."""
+    comparison = Comparison(
+        Experiment(hidden=(8,), threads=1), kernels.names(), rounds=3, seconds=0.01
+    )
+    comparison.verify()
+    comparison.measure()
+    return comparison.report()
+
+
+def test_comparison_of_the_whole_ladder(whole_ladder):
+    report = whole_ladder
     rows = {row["kernel"]: row for row in report["kernels"]}
     assert tuple(rows) == kernels.names()
     assert report["loss_difference"] < 1e-4
-    assert rows["numpy"]["ratio"] == rows["numpy"]["inference_ratio"] == 1
-    assert rows["naive"]["ratio"] > 1
+    assert report["noise"] >= 0
+    assert set(rows["numpy"]["speedup"]["numpy"].values()) == {1}
+    assert set(rows["naive"]["speedup"]["naive"].values()) == {1}
+    assert (
+        rows["naive"]["speedup"]["numpy"]["median"] < 1 < rows["numba"]["speedup"]["naive"]["low"]
+    )
     assert rows["naive"]["steps"] == 1
+    assert rows["naive"]["extrapolated"]
+    peak = report["ceilings"]["ceilings"][0]["float32"]["median"]
     for row in rows.values():
-        assert row["ratio"] == row["epoch_seconds"] / rows["numpy"]["epoch_seconds"]
-        assert row["inference_seconds"] > 0
+        step = row["step_seconds"]["median"]
+        assert row["epoch_seconds"]["median"] == pytest.approx(45 * step)
+        # Two products forward, three backward, less the first layer's gradient of inputs.
+        operations = 2 * 32 * (2 * 64 * 8 + 3 * 8 * 10)
+        assert row["flops"]["median"] == pytest.approx(operations / step)
+        assert row["peak_share"]["median"] == pytest.approx(row["flops"]["median"] / peak)
         assert row["loss"] == pytest.approx(rows["numpy"]["loss"], rel=1e-4)
+        assert 0 < row["product_share"] < 1
+        assert row["amdahl"] == pytest.approx(1 / (1 - row["product_share"]))
+        assert [entry["batch_size"] for entry in row["inference"]] == [1, 32, 1024]
+        for entry in row["inference"]:
+            seconds, rate = entry["seconds"], entry["samples_per_second"]
+            assert 0 < seconds["low"] <= seconds["median"] <= seconds["high"]
+            assert rate["median"] == pytest.approx(entry["batch_size"] / seconds["median"])
+    assert rows["naive"]["inference"][2]["extrapolated"]
+    assert not rows["naive"]["inference"][0]["extrapolated"]
+    assert rows["naive"]["product_share"] > rows["numpy"]["product_share"]
+
+
+def test_the_readme_can_be_made_of_it(whole_ladder, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(readme, "draw_ladder", lambda bars: drawn.extend(bars) or "figure.svg")
+    text = readme.ladder([readme.Output(to_json(whole_ladder), None, 0.0)])
+    assert [name for name, _ in drawn] == list(kernels.names())
+    lines = text.splitlines()
+    assert [line.split("`")[1] for line in lines[2:8]] == list(kernels.names())
+    assert {line.count("|") for line in lines[:8]} == {9}
+    assert "e-0" not in text
+    assert lines[-2].startswith("![")
 
 
 def test_text_of_a_comparison(fastnn):
-    result = fastnn("compare", *QUICK, "--kernels", "numba", "--dtype", "float64")
+    result = fastnn("compare", *QUICK, "--kernels", "naive,numba", "--dtype", "float64")
     assert (result.status, result.err) == (0, "")
     assert "64-8-10 network in float64" in result.out
     assert "losses of 4 steps agree" in result.out
-    assert [
-        line.split()[0] for line in result.out.splitlines() if "µs" in line or "ns" in line
-    ] == [
-        "numba",
-        "numpy",
+    starts = [line.split()[0] for line in result.out.splitlines() if line.strip()]
+    tables = ["training", "products", "inference"]
+    assert [word for word in starts if word in tables] == tables
+    assert starts.count("numba") == starts.count("numpy") == 1 + 1 + 3
+    (training,) = re.findall(r"^ naive +.*†.*", result.out, re.MULTILINE)[:1]
+    assert training.split()[4] in ("s†", "ms†")  # the epoch's; the step's is as it was timed
+    assert "† extrapolated, from fewer than the 45 steps" in result.out
+    assert max(map(len, result.out.splitlines()[4:-1])) <= 80
+
+
+def test_markdown_of_a_comparison(fastnn):
+    arguments = ("--kernels", "numba", "--inference", "2,3", "--markdown")
+    lines = fastnn("compare", *QUICK, *arguments).out.splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert rows[:2] == [
+        "| training | step | epoch | × naive | × numpy |",
+        "| --- | --: | --: | --: | --: |",
     ]
+    assert len(rows) == 4 + 4 + 6
+    assert {row.count("|") for row in rows} == {6}
+    assert rows[2].split(" | ")[3] == "–"  # naive was not asked for
+    assert [row.split(" | ")[1] for row in rows[-4:]] == ["2", "3"] * 2
+    fastnn("compare", "--markdown", "--json").assert_error("--json", "--markdown")
+
+
+def test_a_busy_machine_is_told(fastnn, monkeypatch):
+    monkeypatch.setattr(study, "NOISY", -1.0)
+    result = fastnn("compare", *QUICK, "--kernels", "numpy", "--json")
+    assert "warning: the machine is busy" in result.err
+    assert result.json["noise"] >= 0
+
+
+def test_a_restrained_blas_is_told(fastnn, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    result = fastnn("compare", *QUICK, "--kernels", "numpy", "--json")
+    assert "warning: OPENBLAS_CORETYPE=Haswell is set" in result.err
+    assert result.json["blas_restraints"] == {"OPENBLAS_CORETYPE": "Haswell"}
+
+
+@pytest.mark.parametrize("sizes", ["x", "", "0", "4,-1"])
+def test_batch_sizes_of_inference_are_checked(fastnn, sizes):
+    fastnn("compare", "--kernels", "numpy", "--inference", sizes).assert_error("inference")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"), [(0.00123456, "0.00123"), (1, "1.00"), (12.345, "12.3"), (1234.5, "1,234")]
+)
+def test_ratios_have_no_exponent(ratio, text):
+    assert study._times({"median": ratio}) == text
 
 
 def test_a_kernel_that_computes_something_else(fastnn, ladder):
@@ -95,7 +201,7 @@ def test_a_product_too_large_for_a_kernel_is_not_waited_for(fastnn, ladder):
     ladder(small)
     report = fastnn("compare", *QUICK, "--kernels", "small", "--json").json
     row = report["kernels"][0]
-    assert row["epoch_seconds"] is None
+    assert set(row) == {"kernel", "summary", "skipped"}
     assert "16,384 multiplications, more than the 1,000" in row["skipped"]
     assert "small: a product has" in fastnn("compare", *QUICK, "--kernels", "small").out
 
@@ -120,26 +226,85 @@ def test_version(fastnn):
     assert fastnn("--version").out == f"{package.__version__}\n"
 
 
-def test_the_median_of_the_rounds_counts(monkeypatch):
-    comparison = Comparison(Experiment(hidden=(4,)), ["numpy"], rounds=3, seconds=1e-4)
+def compared(**options):
+    comparison = Comparison(Experiment(hidden=()), ["numpy"], **options)
+    return comparison, comparison.contenders[0]
+
+
+def test_the_median_of_the_rounds_counts():
+    comparison, contender = compared(rounds=3, seconds=1e-4, inference=(4,))
     comparison.verify()
     comparison.measure()
-    (contender,) = comparison.contenders
-    contender.epoch_seconds[:] = [5.0, 1.0, 2.0]
-    contender.sample_seconds[:] = [1.0, 9.0, 4.0]
-    (row,) = comparison.report()["kernels"]
-    assert (row["epoch_seconds"], row["inference_seconds"]) == (2.0, 4.0)
+    contender.step_seconds = np.array([5.0, 1.0, 2.0])
+    contender.inference_seconds = {4: np.array([1.0, 9.0, 4.0])}
+    report = comparison.report()
+    (row,) = report["kernels"]
+    assert row["step_seconds"] == {"low": 1.5, "median": 2.0, "high": 3.5}
+    assert row["epoch_seconds"]["median"] == 90.0
+    assert row["inference"][0]["seconds"]["median"] == 4.0
+    assert row["inference"][0]["samples_per_second"]["median"] == 1.0
+    assert report["noise"] == Spread(1.5, 2.0, 3.5).width == 1.0
 
 
-def test_an_epoch_is_extrapolated_from_the_steps_that_were_timed():
+def test_ratios_are_formed_round_by_round():
+    comparison = Comparison(Experiment(hidden=(), threads=1), ["numba", "numpy"], rounds=3)
+    comparison.seconds = 1e-4
+    comparison.verify()
+    comparison.measure()
+    numba, numpy = comparison.contenders
+    numba.step_seconds, numpy.step_seconds = np.array([1.0, 2.0, 4.0]), np.array([9.0, 2.0, 1.0])
+    row, _ = comparison.report()["kernels"]
+    assert row["speedup"]["numpy"]["median"] == 1.0
+    assert row["speedup"]["naive"] is None
+
+
+def test_a_slow_kernel_is_extrapolated_from_what_was_timed():
     def slow(a, b, out):
-        time.sleep(0.002)
+        time.sleep(0.0005 * len(a))
         np.matmul(a, b, out)
 
-    comparison = Comparison(Experiment(hidden=()), ["numpy"], rounds=1, seconds=0.01)
-    (contender,) = comparison.contenders
-    contender.net.kernel = kernels.Kernel("slow", "sleeps", slow)
+    comparison, contender = compared(rounds=1, seconds=0.04, inference=(1, 1000))
+    contender.net.kernel = kernels.Kernel("slow", "sleeps for each row", slow)
     comparison.verify()
     comparison.measure()
     assert contender.steps < comparison.steps_per_epoch == 45
-    assert 45 * 2 * 0.002 <= contender.epoch_seconds[0] < 2  # two products a step
+    (row,) = comparison.report()["kernels"]
+    # Two products a step: of the 32 samples, and of the 64 features.
+    assert 0.0005 * (32 + 64) <= row["step_seconds"]["median"] < 0.5
+    assert contender.samples[1000] < 100
+    single, batch = row["inference"]
+    assert 0.5 <= batch["seconds"]["median"] < 5
+    assert (row["extrapolated"], single["extrapolated"], batch["extrapolated"]) == (
+        True,
+        False,
+        True,
+    )
+
+
+@pytest.mark.parametrize(("pause", "epochs"), [(0, 2), (0.02, 1)])
+def test_short_steps_are_timed_when_their_plan_is_made(monkeypatch, pause, epochs):
+    trained = []
+
+    def recorded(*arguments, **options):
+        trained.append(options["epochs"])
+        return fit(*arguments, **options)
+
+    def paused(a, b, out):
+        time.sleep(pause)
+        np.matmul(a, b, out)
+
+    monkeypatch.setattr("fastnn.comparison.fit", recorded)
+    comparison, contender = compared(rounds=2, seconds=1e-3)
+    contender.net.kernel = kernels.Kernel("paused", "", paused)
+    comparison.verify()
+    comparison.measure()
+    assert trained == [1, 1, epochs, epochs, epochs]  # verified, tried, tried so, timed twice
+
+
+def test_profiling_leaves_the_weights_as_they_are():
+    comparison, contender = compared(rounds=1, seconds=1e-3)
+    comparison.verify()
+    before = contender.net.parameters.flat.copy()
+    profile = comparison._profile(contender.net)
+    assert (contender.net.parameters.flat == before).all()
+    assert any(call.part == "update" for call, _ in profile.calls)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import kernels
-from kernels import contract
+from kernels import contract, trials
 from kernels.interface import DTYPES
 from kernels.threads import MAX_THREADS, set_num_threads
 from kernels.tiling import tiling
@@ -36,7 +36,7 @@ def _every_second(values):
     return whole[::2]
 
 
-LAYOUTS = contract.LAYOUTS | {
+LAYOUTS = trials.LAYOUTS | {
     "rows 2048 bytes apart": _rows_apart(2048),
     "rows 4096 bytes apart": _rows_apart(4096),
     "columns 2048 bytes apart": lambda values: _rows_apart(2048)(values.T).T,
@@ -47,7 +47,7 @@ LAYOUTS = contract.LAYOUTS | {
     "columns backwards": lambda values: _every_second(values.T[::-1])[::-1].T,
 }
 OPERAND_LAYOUTS = (
-    contract.OPERAND_LAYOUTS
+    trials.OPERAND_LAYOUTS
     | LAYOUTS
     | {"one element repeated": lambda values: np.broadcast_to(values[:1, :1].copy(), values.shape)}
 )
@@ -106,11 +106,11 @@ def check(case):
     a = OPERAND_LAYOUTS[case.a](a.astype(case.dtype))
     b = OPERAND_LAYOUTS[case.b](b.astype(case.dtype))
     out = LAYOUTS[case.out](np.full((m, n), np.nan, case.dtype))
-    around = contract.surroundings(out)
+    around = trials.surroundings(out)
     every = 1 if case.dtype == np.float32 else max(1, int(m * k * n / WIDE))
     try:
         contract.check_product(kernel, a, b, out, every)
-        assert contract.surroundings(out) == around, "wrote beside out"
+        assert trials.surroundings(out) == around, "wrote beside out"
         if case.number % 4 == 0:
             row = int(rng.integers(m))
             alone = kernel(a[row : row + 1].copy(), b)

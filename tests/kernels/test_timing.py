@@ -87,3 +87,7 @@ def test_rounds_fit_into_the_time_within_limits():
     assert timing.rounds_within(1.0, 0.1, least=3) == 10
     assert timing.rounds_within(1.0, 10.0, least=3) == 3
     assert timing.rounds_within(1.0, 0.0, least=3, most=50) == 50
+
+
+def test_the_width_of_a_spread_is_relative():
+    assert Spread(3.0, 4.0, 5.0).width == 0.5

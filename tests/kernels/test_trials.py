@@ -1,0 +1,163 @@
+"""A kernel's mistake is shown by the smallest product that has it."""
+
+import re
+
+import numpy as np
+import pytest
+
+from kernels import Kernel, contract
+from kernels.trials import Counterexample, Trial, close, equal, equal_and_signed, shrink
+from tests.kernels.mistakes import (
+    MISTAKES,
+    misreads_transposes,
+    misses_a_row_above_a_tile,
+    misses_a_step_of_k_above_a_tile,
+    misses_the_last_column_below_a_tile,
+    overwrites_an_operand,
+    reads_out,
+    skips_zeros,
+)
+
+
+def smallest(compute, check):
+    found = contract.examine(Kernel("wrong", "", compute), check)
+    assert isinstance(found, Counterexample)
+    a, b = found.trial.operands()
+    return found, (len(a), len(b), b.shape[1])
+
+
+@pytest.mark.parametrize(
+    ("compute", "check", "shape"),
+    [
+        (reads_out, contract.check_shapes, (1, 1, 1)),
+        (misses_a_row_above_a_tile, contract.check_shapes, (17, 1, 1)),
+        (misses_a_step_of_k_above_a_tile, contract.check_shapes, (1, 513, 1)),
+        (misses_the_last_column_below_a_tile, contract.check_shapes, (1, 1, 63)),
+        (misreads_transposes, contract.check_layouts, (2, 2, 1)),
+        (skips_zeros, contract.check_special_values, (1, 1, 1)),
+    ],
+)
+def test_nothing_can_be_left_out(compute, check, shape):
+    assert smallest(compute, check)[1] == shape
+
+
+@pytest.mark.parametrize(("compute", "check"), MISTAKES, ids=lambda item: item.__name__)
+def test_what_is_left_is_still_wrong(compute, check):
+    found, _ = smallest(compute, check)
+    with pytest.raises(Counterexample) as again:
+        found.trial.put_to(found.kernel)
+    assert str(again.value) == str(found)
+
+
+def test_simple_values_where_they_show_it():
+    found, _ = smallest(misses_a_row_above_a_tile, contract.check_shapes)
+    a, b = found.trial.operands()
+    assert (a == 1).all()
+    assert (b == 1).all()
+    assert (found.expected == 1).all()
+    assert np.isnan(found.out[-1, 0])
+    a, _ = smallest(misreads_transposes, contract.check_layouts)[0].trial.operands()
+    assert sorted(a.flat) == [1, 1, 1, 2]
+
+
+def test_plain_layouts_where_they_show_it():
+    found, _ = smallest(misreads_transposes, contract.check_layouts)
+    assert found.trial.layouts == ("Fortran", "C", "C")
+    assert "(a: Fortran, b: C, out: C)" in str(found)
+    assert found.trial.a.dtype == np.float32
+
+    def needs_contiguous_out(a, b, out):
+        np.matmul(a, b, out=out)
+        out *= 1 if out.flags.c_contiguous else 2
+
+    found, _ = smallest(needs_contiguous_out, contract.check_layouts)
+    assert found.trial.layouts[:2] == ("C", "C")
+    assert found.trial.layouts[2] != "C"
+
+
+def test_an_operand_that_was_overwritten_is_shown_as_it_was():
+    found, _ = smallest(overwrites_an_operand, contract.check_shapes)
+    assert "changed b" in str(found)
+    assert [matrix.tolist() for matrix in found.trial.operands()] == [[[1]], [[1]]]
+    assert found.expected.tolist() == [[1]]
+
+
+def test_a_kernel_that_raises_is_caught():
+    def raises(a, b, out):
+        if len(b) > 2:
+            raise IndexError("no such row")
+        np.matmul(a, b, out=out)
+
+    found, shape = smallest(raises, contract.check_shapes)
+    assert shape == (1, 3, 1)
+    assert "raised IndexError: no such row; (1, 3) @ (3, 1) in float32" in str(found)
+
+
+def test_a_right_kernel_has_no_example():
+    right = Kernel("right", "", lambda a, b, out: np.matmul(a, b, out=out))
+    assert contract.examine(right, contract.check_empty) is None
+    Trial(np.ones((2, 3)), np.ones((3, 2))).put_to(right)
+
+
+def test_other_checks_give_what_they_found():
+    rng = np.random.default_rng(0)
+
+    def compute(a, b, out):
+        order = rng.permutation(a.shape[1])
+        np.matmul(a[:, order], b[order], out=out)
+
+    found = contract.examine(Kernel("wrong", "", compute), contract.check_repeatable)
+    assert not isinstance(found, Counterexample)
+    assert "other bits again" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "complaint"),
+    [
+        (lambda a, b, out: (print, (a, b, out)), "print>?, which is not compiled"),
+        (lambda a, b, out: 1 / 0, "wrong raised ZeroDivisionError"),
+    ],
+)
+def test_a_kernel_that_can_not_be_prepared(prepare, complaint):
+    kernel = Kernel("wrong", "", np.matmul, prepare=prepare)
+    assert re.search(complaint, str(contract.examine(kernel, contract.check_prepared)))
+
+
+def test_whatever_a_kernel_calls_reasonable_it_is_tried():
+    kernel = Kernel("timid", "", misreads_transposes, max_multiplications=1)
+    with pytest.raises(Counterexample):
+        contract.check_layouts(kernel)
+
+
+def test_shrinking_ends():
+    calls = []
+
+    def now_and_then(a, b, out):
+        calls.append(1)
+        out[...] = len(calls) % 2
+
+    size = (40, 40)
+    with pytest.raises(Counterexample) as found:
+        Trial(np.ones(size), np.ones(size)).put_to(Kernel("odd", "", now_and_then))
+    assert isinstance(shrink(found.value), Counterexample)
+    assert len(calls) < 6000
+
+
+@pytest.mark.parametrize(
+    ("judge", "a", "out", "right"),
+    [
+        (close, [[1.0]], [[1.0]], True),
+        (close, [[1.0]], [[1.01]], False),
+        (close, [[1.0]], [[np.nan]], False),
+        (equal, [[np.nan]], [[np.nan]], True),
+        (equal, [[np.inf]], [[np.nan]], False),
+        (equal, [[0.0]], [[-0.0]], True),
+        (equal_and_signed, [[0.0]], [[-0.0]], False),
+        (equal_and_signed, [[-0.0]], [[-0.0]], True),
+        (equal_and_signed, [[-0.0]], [[0.0]], True),
+        (equal_and_signed, [[0.0]], [[1.0]], False),
+    ],
+)
+def test_judges(judge, a, out, right):
+    _, wrong = judge(np.array(a), np.ones((1, 1)), np.array(out))
+    assert wrong.tolist() == [[not right]]
