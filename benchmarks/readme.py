@@ -29,6 +29,7 @@ from .drawing import (
     significant,
 )
 from .markers import fill, find_blocks
+from .peers import report as reports
 
 with suppress(ImportError):  # asv imports every file here, on commits without the packages too
     from fastnn.checkpoint import load_network
@@ -97,6 +98,56 @@ def ladder(outputs):
     bars = [(result["kernel"], result["epoch_seconds"]["median"]) for result in results]
     description = "Seconds of an epoch under each kernel"
     return table(header, rows, left=2) + picture(draw_ladder(bars), description)
+
+
+def peak(outputs):
+    """Return the speed of each kernel at three products, and what it is of the ceiling."""
+    report = outputs[0].json
+    chosen = list(dict.fromkeys(speed["product"] for speed in report["speeds"]))
+    chosen = [product for product in chosen if product in PEAK_PRODUCTS]
+    speeds = {(speed["kernel"], speed["product"]): speed for speed in report["speeds"]}
+    rows = []
+    for name in dict.fromkeys(speed["kernel"] for speed in report["speeds"]):
+        row = [f"`{name}`"]
+        for product in chosen:
+            speed = speeds.get((name, product))
+            row.append(
+                f"{significant(speed['flops']['median'] / 1e9)} ({speed['share']['median']:.1%})"
+                if speed
+                else "–"
+            )
+        rows.append(row)
+    ceiling = report["ceilings"]["ceilings"][0][report["dtype"]]["median"] / 1e9
+    where = f"On one thread; the FMA peak, measured too, is {ceiling:.0f} GFLOP/s in float32."
+    return table(("GFLOP/s (share of the FMA peak)", *chosen), rows) + where
+
+
+def bars(outputs):
+    report = json.loads(Path(outputs[0].directory, "bars.json").read_text(encoding="utf-8"))
+    rows = [
+        (
+            outcome["work"],
+            outcome["dtype"],
+            outcome["threads"],
+            f"{outcome['mean']:.2f}",
+            bar(outcome["mean_bar"]),
+            f"{outcome['worst']['median']:.2f}",
+            bar(outcome["worst_bar"]),
+            f"{outcome['spread']:.0%}",
+        )
+        for outcome in report["outcomes"]
+    ]
+    header = ("times as fast as NumPy", "dtype", "threads", "mean", "bar", "worst", "bar", "spread")
+    return table(header, rows)
+
+
+def peers(outputs):
+    path = Path(outputs[0].directory, "peers.json")
+    return reports.markdown(json.loads(path.read_text(encoding="utf-8")))
+
+
+def bar(value):
+    return "–" if value is None else f"{value:.2f}"
 
 
 def gradient_descent(outputs):
@@ -173,10 +224,15 @@ def machine(outputs):
     )
 
 
+PEAK_PRODUCTS = ("256×256·256×256", "64×784·784×128", "64×128·128×10")
+
 # What makes a block of its commands' outputs.
 BLOCKS = {
     "train": as_printed,
     "ladder": ladder,
+    "peak": peak,
+    "bars": bars,
+    "peers": peers,
     "machine": machine,
     "gradient-descent": gradient_descent,
     "sine": sine,
@@ -185,7 +241,8 @@ BLOCKS = {
     "accuracy": accuracy,
     "fashion-mnist": accuracy,
 }
-NEEDS_FILES = ("fashion-mnist",)  # stays as it is where the data are not there
+# These stay as they are where the data are not there, or no other library.
+NEEDY = ("fashion-mnist", "peers")
 
 
 def training_seconds(report):
@@ -215,11 +272,12 @@ def main(names):
     for name in names or blocks:
         # Somewhere else, so that a run that a command keeps is a new one.
         with tempfile.TemporaryDirectory() as directory:
-            Path(directory, "fastnn").symlink_to(ROOT / "fastnn")  # for fastnn/scratch.py
+            for name_of_folder in ("fastnn", "benchmarks"):  # for what is run as a file or module
+                Path(directory, name_of_folder).symlink_to(ROOT / name_of_folder)
             try:
                 outputs = [run(command, Path(directory)) for command in blocks[name].commands]
             except subprocess.CalledProcessError:
-                if name not in NEEDS_FILES:
+                if name not in NEEDY:
                     raise
                 print(f"{name} stays as it is", file=sys.stderr)
                 continue

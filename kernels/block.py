@@ -32,9 +32,8 @@ MASKS = vector_unit().masks
 L1 = caches().l1
 
 HOSTILE = 2048  # bytes: rows this far apart, or a multiple, share two sets of a 32 KiB L1
-FEW_COLUMNS = 128  # of `out`: with fewer, a packed block of `a` is not read often enough
+FEW_COLUMNS = 1024  # of `out`: with fewer, a packed block of `a` is not read often enough
 FEW_ROWS = 2  # of `out`: with no more, every part of `b` is read once, and tiles are wide
-SHORT = 128  # kc for few rows where `b` is transposed: its columns are read in runs
 L1_WAYS = 8  # lines that L1 holds of those that compete for one place: as much as most have
 
 
@@ -200,10 +199,13 @@ def _choose_panels(m, size, lanes, mr, mc, b, out):  # type: ignore[no-untyped-d
 
 @njit(inline="always")
 def _choose_cuts(m, n, k, numbers, panels):  # type: ignore[no-untyped-def]
-    """Even parts of k, and for few rows a shape in which `b` is read as it lies in memory."""
+    """Even parts of k, the same for every m and n, since each part's sums start at zero.
+
+    For few rows a transposed `b` is used up panel by panel: nothing reads it again.
+    """
     kc, nc = numbers.kc, numbers.nc
     if m <= FEW_ROWS and panels.transposes:
-        kc, nc = SHORT, panels.vectors * numbers.lanes
+        nc = panels.vectors * numbers.lanes
     parts = (k + kc - 1) // kc
     return Cuts(numbers.mc, (k + parts - 1) // parts, nc)
 
@@ -230,41 +232,6 @@ def _rows(element, m, kc, a, packs, packed, most):  # type: ignore[no-untyped-de
     return Rows(a.address, a.row, a.column, mr * a.row, most)
 
 
-@njit(inline="always")
-def _multiply(element, m, n, k, a, b, out):  # type: ignore[no-untyped-def]
-    """Multiply on one thread."""
-    constants = numbers(element)
-    size, lanes, mr = constants.itemsize, constants.lanes, constants.mr
-    panels = _choose_panels(m, size, lanes, mr, constants.mc, b, out)
-    cuts = _choose_cuts(m, n, k, constants, panels)
-    packs_rows = _packs_rows(m, n, k, size, 2 * lanes, a)
-    most = min(mr, L1_WAYS) if _is_hostile(a, size) and not panels.packs else mr
-
-    panel_row = 2 * lanes * size
-    count = min(n, cuts.nc) // (2 * lanes) + 1 + (0 if MASKS else lanes) if panels.kept else 1
-    b_bytes = count * cuts.kc * panel_row if panels.packs or panels.transposes else 0
-    groups = (min(m, cuts.mc) + mr - 1) // mr
-    a_bytes = groups * cuts.kc * _group_row(mr, size) if packs_rows else 0
-    workspace = np.empty(LINE + b_bytes + a_bytes + mr * panel_row, np.uint8)
-    b_packed = (int(workspace.ctypes.data) + LINE - 1) // LINE * LINE
-    a_packed = b_packed + b_bytes
-    panel = Operand(b_packed, panel_row, size)
-    scratch = Operand(a_packed + a_bytes, panel_row, size)
-
-    for jc in range(0, n, cuts.nc):
-        nc = min(cuts.nc, n - jc)
-        for p in range(0, k, cuts.kc):
-            kc = min(cuts.kc, k - p)
-            for ic in range(0, m, cuts.mc):
-                mc = min(cuts.mc, m - ic)
-                rows = _rows(element, mc, kc, _part(a, ic, p), packs_rows, a_packed, most)
-                _multiply_block(
-                    element, mc, nc, kc, rows, _part(b, p, jc), _part(out, ic, jc),
-                    p == 0, ic == 0, panels, panel, scratch,
-                )  # fmt: skip
-    keep(workspace)
-
-
 def compile_block(dtype: np.dtype[np.floating]) -> Any:
     """Compile the product of one thread for `dtype`, as a C function.
 
@@ -278,14 +245,41 @@ def compile_block(dtype: np.dtype[np.floating]) -> Any:
 
     """
     element = numba.from_dtype(dtype)
+    # Closed over, and so part of what code on disk is known by: other caches, other code.
+    sizes = tiling(dtype.itemsize)
 
     def block(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row, out_column):  # type: ignore[no-untyped-def]
-        _multiply(
-            element, m, n, k,
-            Operand(a, a_row, a_column),
-            Operand(b, b_row, b_column),
-            Operand(out, out_row, out_column),
-        )  # fmt: skip
+        a, b = Operand(a, a_row, a_column), Operand(b, b_row, b_column)
+        out = Operand(out, out_row, out_column)
+        size, lanes, mr = sizes.itemsize, sizes.lanes, sizes.mr
+        panels = _choose_panels(m, size, lanes, mr, sizes.mc, b, out)
+        cuts = _choose_cuts(m, n, k, sizes, panels)
+        packs_rows = _packs_rows(m, n, k, size, 2 * lanes, a)
+        most = min(mr, L1_WAYS) if _is_hostile(a, size) and not panels.packs else mr
+
+        panel_row = 2 * lanes * size
+        count = min(n, cuts.nc) // (2 * lanes) + 1 + (0 if MASKS else lanes) if panels.kept else 1
+        b_bytes = count * cuts.kc * panel_row if panels.packs or panels.transposes else 0
+        groups = (min(m, cuts.mc) + mr - 1) // mr
+        a_bytes = groups * cuts.kc * _group_row(mr, size) if packs_rows else 0
+        workspace = np.empty(LINE + b_bytes + a_bytes + mr * panel_row, np.uint8)
+        b_packed = (int(workspace.ctypes.data) + LINE - 1) // LINE * LINE
+        a_packed = b_packed + b_bytes
+        panel = Operand(b_packed, panel_row, size)
+        scratch = Operand(a_packed + a_bytes, panel_row, size)
+
+        for jc in range(0, n, cuts.nc):
+            nc = min(cuts.nc, n - jc)
+            for p in range(0, k, cuts.kc):
+                kc = min(cuts.kc, k - p)
+                for ic in range(0, m, cuts.mc):
+                    mc = min(cuts.mc, m - ic)
+                    rows = _rows(element, mc, kc, _part(a, ic, p), packs_rows, a_packed, most)
+                    _multiply_block(
+                        element, mc, nc, kc, rows, _part(b, p, jc), _part(out, ic, jc),
+                        p == 0, ic == 0, panels, panel, scratch,
+                    )  # fmt: skip
+        keep(workspace)
 
     signature = types.void(*[types.intp] * 12)
     return c_function(signature, block)

@@ -12,8 +12,9 @@ in registers.
   read or written beyond it. Full vectors take the same path, which costs nothing. (A last
   vector of half the width gains nothing, even where the processor computes wide vectors in
   halves: loading the elements of `a` takes the time that it spares.)
-- Each element of `out` is summed upwards in k, in one chain. A tile that continues a sum
-  (``first=False``) loads it from `out` and goes on: where k is cut does not show in the bits.
+- Each element of `out` is summed upwards in k, in a chain that starts at zero. A tile that is
+  not the ``first`` of its k adds its sums to what `out` holds: errors grow with the length of
+  a chain, and so no further than kc.
 - While it computes, a tile asks for the memory of the next one's `out`, a row at a time: all
   at once would keep its own loads waiting.
 
@@ -37,6 +38,7 @@ _TILE_TYPE = ir.FunctionType(
     ir.VoidType(),
     [*[INDEX] * 9, ir.IntType(1), *[INDEX] * 3],
 )
+FEW = 4  # rows: a tile with no more is the last of its panel, or soon done
 ROWS_AHEAD = 16  # of the next tile's `out`, whose prefetching is spread over a k-loop
 
 
@@ -100,7 +102,7 @@ def multiply_tile(  # type: ignore[no-untyped-def]
     tail : int
         Lanes that count in the last vector, from 1 to all.
     first : bool
-        Whether the sums start at zero; `out` is not read then.
+        Whether the sums are all there is; `out` is not read then. Otherwise they are added to it.
     panel : int
         Address to which a tile that packs copies its part of `b`; lanes beyond `tail` are zero.
     next_out : int
@@ -167,26 +169,20 @@ def _emit_tile(function: ir.Function, simd: Vectors, rows: int, vectors: int, pa
     masks = [None] * (vectors - 1) + [simd.first_lanes(tail) if vector_unit().masks else None]
     interval = builder.udiv(kc, index(ROWS_AHEAD))
     first_due = builder.sub(kc, interval)
-    resume, loop, ahead, step, done = (
-        function.append_basic_block(name) for name in ("resume", "k", "ahead", "step", "done")
+    loop, ahead, step, done, resume, store = (
+        function.append_basic_block(name)
+        for name in ("k", "ahead", "step", "done", "resume", "store")
     )
-    origins = [builder.block, resume]
-    builder.cbranch(first, loop, resume)
-
-    builder.position_at_end(resume)
-    so_far = [
-        simd.load_row(advance(builder, out, builder.mul(out_row, index(i))), masks)
-        for i in range(rows)
-    ]
+    entry = [builder.block]
     builder.branch(loop)
 
     builder.position_at_end(loop)
     left, a_now, b_now, panel_now, due, out_ahead = (
-        phi(builder, origins, [start, start]) for start in (kc, a, b, panel, first_due, next_out)
+        phi(builder, entry, [start]) for start in (kc, a, b, panel, first_due, next_out)
     )
-    sums = [[phi(builder, origins, [simd.zero, value]) for value in row] for row in so_far]
+    sums = [[phi(builder, entry, [simd.zero]) for _ in masks] for _ in range(rows)]
     # Ahead of the arithmetic: a branch after loads would keep LLVM from pairing them with it.
-    is_due = builder.icmp_signed("==", left, due)
+    is_due = builder.icmp_signed("==", left, due) if rows > FEW else ir.Constant(ir.IntType(1), 0)
     builder.cbranch(is_due, ahead, step).set_weights([1, ROWS_AHEAD])
 
     builder.position_at_end(ahead)
@@ -217,7 +213,21 @@ def _emit_tile(function: ir.Function, simd: Vectors, rows: int, vectors: int, pa
     builder.cbranch(builder.icmp_signed("!=", new_left, index(0)), loop, done)
 
     builder.position_at_end(done)
-    for row in new_sums:
+    builder.cbranch(first, store, resume)
+
+    builder.position_at_end(resume)
+    totals = []
+    for i, row in enumerate(new_sums):
+        so_far = simd.load_row(advance(builder, out, builder.mul(out_row, index(i))), masks)
+        totals.append([builder.fadd(x, y) for x, y in zip(so_far, row, strict=True)])
+    builder.branch(store)
+
+    builder.position_at_end(store)
+    results = [
+        [phi(builder, [done, resume], [x, y]) for x, y in zip(*rows, strict=True)]
+        for rows in zip(new_sums, totals, strict=True)
+    ]
+    for row in results:
         simd.store_row(row, out, masks)
         out = advance(builder, out, out_row)
     builder.ret_void()

@@ -12,8 +12,9 @@ row of the tile, each of `b` for a whole column. What limits it is then the arit
 What it costs: code that knows the instruction set, a second or two of compiling on the first
 product ever, and a small workspace where an operand is packed.
 
-Each element of `out` is one chain of fused multiply-adds, upwards in k, on one thread. So its
-bits depend on nothing but its row of `a` and its column of `b`.
+Each element of `out` is computed on one thread: chains of at most kc fused multiply-adds,
+upwards in k, added up in that order. k is cut into the same chains whatever the other sizes. So
+on one machine its bits depend on nothing but its row of `a` and its column of `b`.
 """
 
 from collections.abc import Callable

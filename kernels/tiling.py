@@ -29,6 +29,7 @@ import llvmlite.binding as llvm
 from numba import config
 
 KIB = 1024
+CHAIN = 320  # the most multiply-adds in one chain: as many as in BLAS, for its accuracy
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,10 @@ def tiling(itemsize: int) -> Tiling:
       so that loads never limit it, and the tile's 2·mr sums are independent: more than the
       latency of a multiply-add times its throughput, which is 8 on the widest cores.
     - mr takes all registers but three: two hold a row of `b`, one an element of `a`.
-    - kc: the mr × kc elements of `a` that a tile reads fill half of L1. The panel of `b`
-      streams past them; it is used again with the next rows, from L1 where there is room and
-      from L2 otherwise, which is fast enough for two vectors in 2·mr multiply-adds.
+    - kc: a panel of `b` fills a sixteenth of L2. It streams past the rows of `a` under a tile and
+      is used again with the next ones, from L1 where there is room and from L2 otherwise, which
+      is fast enough for two vectors in 2·mr multiply-adds. It is no more than CHAIN, since
+      rounding errors grow with the length of a chain.
     - mc: the block of `a` fills half of L2.
     - nc: the block of `b` fills a quarter of L3, which other cores use too.
     """
@@ -145,7 +147,7 @@ def tiling(itemsize: int) -> Tiling:
     vectors = 2
     mr = (unit.registers - vectors - 1) // vectors
     nr = vectors * lanes
-    kc = _multiple(cache_sizes.l2 // 16 // (nr * itemsize), 32)
+    kc = min(CHAIN, _multiple(cache_sizes.l2 // 16 // (nr * itemsize), 32))
     mc = _multiple(cache_sizes.l2 // 2 // (kc * itemsize), mr)
     nc = _multiple(cache_sizes.l3 // 4 // (kc * itemsize), nr)
     return Tiling(itemsize, lanes, vectors, mr, kc, mc, nc)

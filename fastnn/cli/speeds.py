@@ -37,13 +37,13 @@ def show_speeds(report: Mapping[str, Any]) -> None:
         f"{ceilings['copy']['median'] / 1e9:.1f} GB/s read and written in a copy",
     )
     show_table(
-        ("kernel", "product", "GFLOP/s", "of peak", "× numpy", "middle half"),
+        ("kernel", "product", "GFLOP/s", "% peak", "× numpy", "middle half"),
         [
             [
                 speed["kernel"],
                 speed["product"],
                 f"{speed['flops']['median'] / 1e9:.3g}",
-                f"{100 * speed['share']['median']:.3g} %",
+                f"{100 * speed['share']['median']:.3g}",
                 f"{speed['ratio']['median']:.3g}",
                 f"{speed['ratio']['low']:.2g}–{speed['ratio']['high']:.2g}",
             ]

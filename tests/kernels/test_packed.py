@@ -62,7 +62,7 @@ def test_no_access_outside_the_operands(kernel, dtype, orders, last):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_where_k_is_cut_does_not_show(kernel, dtype):
+def test_k_is_cut_alike_in_any_shape(kernel, dtype):
     k = 2 * tiling(dtype.itemsize).kc + 5
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((3, k)).astype(dtype), rng.standard_normal((k, 5)).astype(dtype)

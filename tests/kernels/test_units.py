@@ -10,8 +10,9 @@ import pytest
 from kernels.tiling import vector_unit
 
 assert vector_unit().name == {name!r}
-files = ["tests/kernels/test_contract.py", "tests/kernels/test_packed.py"]
-tests = "(numba and not numba-naive and not numba-blocked) or {part}"
+names = ["contract", "packed", "error", "random_products"]
+files = [f"tests/kernels/test_{{name}}.py" for name in names]
+tests = "(numba and not numba-naive and not numba-blocked) or some_random or {part}"
 sys.exit(pytest.main(["-p", "no:cacheprovider", "-q", "-m", "", "-k", tests, *files]))
 """
 

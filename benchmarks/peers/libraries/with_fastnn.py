@@ -10,6 +10,7 @@ from benchmarks.peers.problems import SEED
 from fastnn import SGD, Adam, Dense, MeanSquaredError, ReLU, Sequential, SoftmaxCrossEntropy, Tanh
 from fastnn import fit as fastnn_fit
 from fastnn.environment import machine
+from kernels.machine import Crew, FMABurst
 
 ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
 OPTIMIZERS = {"sgd": SGD, "adam": Adam}
@@ -55,22 +56,17 @@ def fit(problem):
 
 
 def loss_and_gradient(problem):
-    # To be ``net.loss_and_gradient`` once there is one.
-    net, totals = network(problem), np.zeros(3)
-    plan = net.training_plan()
-    net.plan_step(plan, problem.x, problem.y, loss(problem), SGD(), totals)
-    plan.calls = [call for call in plan.calls if call.part != "update"]
+    objective = network(problem).objective(problem.x, problem.y, loss=loss(problem))
 
     def call():
-        totals.fill(0)
-        plan.run()
-        return totals[0] / len(problem.x), [net.gradients.flat]
+        value, gradient = objective()
+        return value, [gradient]
 
     return call
 
 
 def inference(problem):
-    return network(problem)  # to be ``.compile(problem.task.batch_size)`` once there is one
+    return network(problem).compile(problem.task.batch_size)
 
 
 def about():
@@ -80,8 +76,6 @@ def about():
 
 @cache
 def _burst():
-    from kernels.machine import Crew, FMABurst  # noqa: PLC0415 - only where a share is asked for
-
     return FMABurst(np.dtype(np.float32), Crew(1))
 
 
