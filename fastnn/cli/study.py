@@ -147,12 +147,12 @@ def _training(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _products(rows: Sequence[Mapping[str, Any]]) -> Table:
-    return ("products", "GFLOP/s", "of peak", "of the step", "left to gain"), [
+    return ("products", "GFLOP/s", "% peak", "% of step", "left to gain"), [
         [
             row["kernel"],
             f"{row['flops']['median'] / 1e9:.3g}",
-            f"{100 * row['peak_share']['median']:.3g} %",
-            f"{100 * row['product_share']:.1f} %",
+            f"{100 * row['peak_share']['median']:.3g}",
+            f"{100 * row['product_share']:.1f}",
             f"{row['amdahl']:,.1f} ×",
         ]
         for row in rows
