@@ -14,9 +14,9 @@ Python in between.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,14 @@ class Call:
         return (" @ " if self.name == "matmul" else ", ").join(sources) + f" → {out}"
 
 
+class _Execution(NamedTuple):
+    """How a list of calls is executed."""
+
+    pieces: tuple[Callable[[], object], ...]  # functions without arguments: together, the list
+    table: Table | None  # all of it, where every call is compiled
+    not_compiled: tuple[str, ...]  # names of the calls that are not
+
+
 class Plan:
     """The calls of a step, and the arrays between them.
 
@@ -105,9 +113,6 @@ class Plan:
         self.random_state = np.zeros(2, np.uint64) if random_state is None else random_state
         self.calls: list[Call] = []
         self._part, self._layer = "", ""
-        self._pieces: list[Callable[[], object]] | None = None
-        self._table: Table | None = None
-        self._not_compiled: tuple[str, ...] = ()
         self._tables: list[Table] = []  # of calls that are cut for threads
 
     @contextmanager
@@ -164,25 +169,21 @@ class Plan:
 
     def run(self) -> None:
         """Execute the list, top to bottom; neighbours that are compiled without Python between."""
-        if self._pieces is None:
-            self._pieces = self._compile()
-        for piece in self._pieces:
+        for piece in self._execution.pieces:
             piece()
 
     @property
     def table(self) -> Table | None:
         """The whole list for compiled code to run; None where a call is not compiled."""
-        if self._pieces is None:
-            self._pieces = self._compile()
-        return self._table
+        return self._execution.table
 
     @property
     def not_compiled(self) -> tuple[str, ...]:
         """The names of the calls that only Python can make."""
-        return () if self.table else self._not_compiled
+        return self._execution.not_compiled
 
-    def _compile(self) -> list[Callable[[], object]]:
-        """Return functions without arguments that together are the list."""
+    @cached_property
+    def _execution(self) -> "_Execution":
         calls = [(call, *self._entrance(call)) for call in self.calls]
         pieces: list[Callable[[], object]] = []
         tables = []
@@ -192,10 +193,9 @@ class Plan:
                 pieces.append(tables[-1].run)
             else:
                 pieces += [partial(call.function, *call.args) for call, *_ in group]
-        self._table = tables[0] if tables and len(pieces) == 1 else None
         names = [call.name for call, address, _ in calls if address is None]
-        self._not_compiled = tuple(dict.fromkeys(names))
-        return pieces
+        whole = tables[0] if tables and len(pieces) == 1 else None
+        return _Execution(tuple(pieces), whole, tuple(dict.fromkeys(names)))
 
     def _entrance(self, call: Call) -> tuple[int | None, tuple[Any, ...]]:
         """Return how compiled code makes a call: the address of an entrance, and what it takes."""

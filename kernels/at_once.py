@@ -6,16 +6,11 @@ entrance for parts of the rows, and these are a table (`kernels.table`) that one
 table runs: no pass is compiled anew for it.
 """
 
-from typing import Any
-
-from numba import njit, prange, types
+from numba import njit, prange
 
 from kernels.denormals import read_mode, restore_mode
 from kernels.table import Integers, invoke
-
-# Numba's number for the current Python thread, in code that is cached and without a lock.
-_get_numba_threads: Any = types.ExternalFunction("get_num_threads", types.intc())
-_set_numba_threads: Any = types.ExternalFunction("set_num_threads", types.void(types.intc))
+from kernels.threads import get_numba_threads, set_numba_threads
 
 
 @njit(parallel=True)
@@ -36,10 +31,10 @@ def run_at_once(rows: Integers, threads: Integers) -> None:
     """
     count = min(threads[0], len(rows))
     if count > 1:
-        before = _get_numba_threads()
-        _set_numba_threads(count)
+        before = get_numba_threads()
+        set_numba_threads(count)
         _launch(rows)
-        _set_numba_threads(before)
+        set_numba_threads(before)
     else:
         for i in range(len(rows)):
             invoke(rows[i, 0], rows[i, 1])

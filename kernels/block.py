@@ -190,24 +190,23 @@ def _pack_rows(element, m, kc, a, to):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _choose_panels(m, size, lanes, mr, mc, b, out):  # type: ignore[no-untyped-def]
-    transposes = b.column != size
-    packs = not transposes and m >= 2 * mr and b.row > 2 * lanes * size
-    wide = m <= FEW_ROWS and out.column == size and not transposes
-    return Panels(8 if wide else 2, packs, transposes, m > mc)
+def _choose_panels(m, sizes, b, out):  # type: ignore[no-untyped-def]
+    transposes = b.column != sizes.itemsize
+    packs = not transposes and m >= 2 * sizes.mr and b.row > 2 * sizes.lanes * sizes.itemsize
+    wide = m <= FEW_ROWS and out.column == sizes.itemsize and not transposes
+    return Panels(8 if wide else 2, packs, transposes, m > sizes.mc)
 
 
 @njit(inline="always")
-def _choose_cuts(m, n, k, numbers, panels):  # type: ignore[no-untyped-def]
+def _choose_cuts(m, k, sizes, panels):  # type: ignore[no-untyped-def]
     """Even parts of k, the same for every m and n, since each part's sums start at zero.
 
     For few rows a transposed `b` is used up panel by panel: nothing reads it again.
     """
-    kc, nc = numbers.kc, numbers.nc
-    if m <= FEW_ROWS and panels.transposes:
-        nc = panels.vectors * numbers.lanes
-    parts = (k + kc - 1) // kc
-    return Cuts(numbers.mc, (k + parts - 1) // parts, nc)
+    few = m <= FEW_ROWS and panels.transposes
+    nc = panels.vectors * sizes.lanes if few else sizes.nc
+    parts = (k + sizes.kc - 1) // sizes.kc
+    return Cuts(sizes.mc, (k + parts - 1) // parts, nc)
 
 
 @njit(inline="always")
@@ -216,9 +215,10 @@ def _is_hostile(a, size):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _packs_rows(m, n, k, size, nr, a):  # type: ignore[no-untyped-def]
-    large = m * k * size > L1 and n >= FEW_COLUMNS
-    return m > FEW_ROWS and k > 32 and (large or (n > nr and _is_hostile(a, size)))
+def _packs_rows(m, n, k, sizes, a):  # type: ignore[no-untyped-def]
+    large = m * k * sizes.itemsize > L1 and n >= FEW_COLUMNS
+    hostile = n > 2 * sizes.lanes and _is_hostile(a, sizes.itemsize)
+    return m > FEW_ROWS and k > 32 and (large or hostile)
 
 
 @njit(inline="always")
@@ -252,9 +252,9 @@ def compile_block(dtype: np.dtype[np.floating]) -> Any:
         a, b = Operand(a, a_row, a_column), Operand(b, b_row, b_column)
         out = Operand(out, out_row, out_column)
         size, lanes, mr = sizes.itemsize, sizes.lanes, sizes.mr
-        panels = _choose_panels(m, size, lanes, mr, sizes.mc, b, out)
-        cuts = _choose_cuts(m, n, k, sizes, panels)
-        packs_rows = _packs_rows(m, n, k, size, 2 * lanes, a)
+        panels = _choose_panels(m, sizes, b, out)
+        cuts = _choose_cuts(m, k, sizes, panels)
+        packs_rows = _packs_rows(m, n, k, sizes, a)
         most = min(mr, L1_WAYS) if _is_hostile(a, size) and not panels.packs else mr
 
         panel_row = 2 * lanes * size

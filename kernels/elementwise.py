@@ -26,6 +26,7 @@ from kernels.interface import Array
 from kernels.intrinsics import add_in_lanes, fma, maximum
 
 Integers: TypeAlias = npt.NDArray[np.int64]
+Function: TypeAlias = Callable[..., float]  # of an element
 RandomState: TypeAlias = npt.NDArray[np.uint64]
 
 
@@ -100,15 +101,31 @@ def _tiled(bias: Array, times: int) -> Array:
     return tiled
 
 
-@compiled
-def add_bias(bias: Array, y: Array) -> None:
-    """Add ``bias[n]`` to every row of ``y[m, n]``, in place."""
+# A function handed over is named with its module: Numba keeps no code on disk that refers to
+# one in any other way.
+@inlined
+def _apply(function: Function, x: Array, y: Array, *parameters: float) -> None:
+    """``y = function(x)``, element by element."""
+    x, y = x.reshape(-1), y.reshape(-1)
+    for i in range(x.size):
+        y[i] = function(x[i], *parameters)
+
+
+@inlined
+def _apply_after_bias(function: Function, bias: Array, y: Array, *parameters: float) -> None:
+    """``y = function(y + bias)``, in place."""
     tiled = _tiled(bias, _rows_at_once(y))
     width, y = tiled.size, y.reshape(-1)
     for start in range(0, y.size, width):
         part = y[start : start + width]
         for j in range(part.size):
-            part[j] += tiled[j]
+            part[j] = function(part[j] + tiled[j], *parameters)
+
+
+@compiled
+def add_bias(bias: Array, y: Array) -> None:
+    """Add ``bias[n]`` to every row of ``y[m, n]``, in place."""
+    _apply_after_bias(functions.identity, bias, y)
 
 
 @compiled
@@ -139,23 +156,13 @@ def sum_rows(dy: Array, d_bias: Array) -> None:
 @compiled
 def relu(x: Array, y: Array) -> None:
     """``max(x, 0)``; NaN stays NaN."""
-    x, y = x.reshape(-1), y.reshape(-1)
-    zero = x.dtype.type(0)
-    for i in range(x.size):
-        y[i] = zero if x[i] < zero else x[i]
+    _apply(functions.relu, x, y)
 
 
 @compiled
 def add_bias_relu(bias: Array, y: Array) -> None:
     """`add_bias` and `relu`, in place."""
-    zero = y.dtype.type(0)
-    tiled = _tiled(bias, _rows_at_once(y))
-    width, y = tiled.size, y.reshape(-1)
-    for start in range(0, y.size, width):
-        part = y[start : start + width]
-        for j in range(part.size):
-            z = part[j] + tiled[j]
-            part[j] = zero if z < zero else z
+    _apply_after_bias(functions.relu, bias, y)
 
 
 @compiled
@@ -170,23 +177,13 @@ def relu_backward(y: Array, dy: Array) -> None:
 @compiled
 def leaky_relu(x: Array, slope: float, y: Array) -> None:
     """``x`` where it is positive, ``slope * x`` elsewhere."""
-    x, y = x.reshape(-1), y.reshape(-1)
-    zero = x.dtype.type(0)
-    for i in range(x.size):
-        y[i] = slope * x[i] if x[i] < zero else x[i]
+    _apply(functions.leaky_relu, x, y, slope)
 
 
 @compiled
 def add_bias_leaky_relu(bias: Array, slope: float, y: Array) -> None:
     """`add_bias` and `leaky_relu`, in place."""
-    zero = y.dtype.type(0)
-    tiled = _tiled(bias, _rows_at_once(y))
-    width, y = tiled.size, y.reshape(-1)
-    for start in range(0, y.size, width):
-        part = y[start : start + width]
-        for j in range(part.size):
-            z = part[j] + tiled[j]
-            part[j] = slope * z if z < zero else z
+    _apply_after_bias(functions.leaky_relu, bias, y, slope)
 
 
 @compiled
@@ -201,20 +198,13 @@ def leaky_relu_backward(y: Array, slope: float, dy: Array) -> None:
 @compiled
 def sigmoid(x: Array, y: Array) -> None:
     """``1 / (1 + exp(-x))``."""
-    x, y = x.reshape(-1), y.reshape(-1)
-    for i in range(x.size):
-        y[i] = functions.logistic(x[i])
+    _apply(functions.logistic, x, y)
 
 
 @compiled
 def add_bias_sigmoid(bias: Array, y: Array) -> None:
     """`add_bias` and `sigmoid`, in place."""
-    tiled = _tiled(bias, _rows_at_once(y))
-    width, y = tiled.size, y.reshape(-1)
-    for start in range(0, y.size, width):
-        part = y[start : start + width]
-        for j in range(part.size):
-            part[j] = functions.logistic(part[j] + tiled[j])
+    _apply_after_bias(functions.logistic, bias, y)
 
 
 @compiled
@@ -229,20 +219,13 @@ def sigmoid_backward(y: Array, dy: Array) -> None:
 @compiled
 def tanh(x: Array, y: Array) -> None:
     """Hyperbolic tangent."""
-    x, y = x.reshape(-1), y.reshape(-1)
-    for i in range(x.size):
-        y[i] = functions.tanh(x[i])
+    _apply(functions.tanh, x, y)
 
 
 @compiled
 def add_bias_tanh(bias: Array, y: Array) -> None:
     """`add_bias` and `tanh`, in place."""
-    tiled = _tiled(bias, _rows_at_once(y))
-    width, y = tiled.size, y.reshape(-1)
-    for start in range(0, y.size, width):
-        part = y[start : start + width]
-        for j in range(part.size):
-            part[j] = functions.tanh(part[j] + tiled[j])
+    _apply_after_bias(functions.tanh, bias, y)
 
 
 @compiled

@@ -1,13 +1,13 @@
-"""exp, log, tanh and the sigmoid of one number, written so that loops over them are vectors.
+"""Functions of one number, written so that loops over them are vectors.
 
 The mathematical library of the system takes one number at a time and branches; a loop that
 calls it stays scalar. Here each function is arithmetic without a branch, inlined into the
 loop, where LLVM computes as many elements at once as a vector register holds.
 
-One method serves all. ``exp(x) = 2^n · exp(r)``, where n is the whole number nearest to
-``x / ln 2``, so that ``|r| <= ln 2 / 2``, and ``exp(r) = 1 + r + r² · q(r)`` with a polynomial
-q. ``log(x) = k · ln 2 + log(1 + f)``, where ``x = 2^k · (1 + f)`` and ``1 + f`` lies between
-√½ and √2; ``log(1 + f) = 2s + s³ · l(s²)`` with ``s = f / (2 + f)`` and a polynomial l.
+One method serves exp, log, tanh and the sigmoid. ``exp(x) = 2^n · exp(r)``, where n is the whole
+number nearest to ``x / ln 2``, so that ``|r| <= ln 2 / 2``, and ``exp(r) = 1 + r + r² · q(r)`` with
+a polynomial q. ``log(x) = k · ln 2 + log(1 + f)``, where ``x = 2^k · (1 + f)`` and ``1 + f`` lies
+between √½ and √2; ``log(1 + f) = 2s + s³ · l(s²)`` with ``s = f / (2 + f)`` and a polynomial l.
 
 Both polynomials interpolate at Chebyshev's points, which comes close to the smallest largest
 error; ``tests/kernels/test_functions.py`` computes the coefficients anew. Largest errors found
@@ -192,6 +192,25 @@ def exp(x: float) -> float:
     half = n >> 1
     y = (_exp_less_one(r) + type(x)(1)) * _power_of_two(half, x)
     return y * _power_of_two(n - half, x)
+
+
+@inlined
+def identity(x: float) -> float:
+    """``x``."""
+    return x
+
+
+@inlined
+def relu(x: float) -> float:
+    """``max(x, 0)``; NaN stays NaN."""
+    zero = type(x)(0)
+    return zero if x < zero else x
+
+
+@inlined
+def leaky_relu(x: float, slope: float) -> float:
+    """``x`` where it is positive, ``slope * x`` elsewhere."""
+    return slope * x if x < type(x)(0) else x
 
 
 @inlined

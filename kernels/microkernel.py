@@ -169,9 +169,8 @@ def _emit_tile(function: ir.Function, simd: Vectors, rows: int, vectors: int, pa
     masks = [None] * (vectors - 1) + [simd.first_lanes(tail) if vector_unit().masks else None]
     interval = builder.udiv(kc, index(ROWS_AHEAD))
     first_due = builder.sub(kc, interval)
-    loop, ahead, step, done, resume, store = (
-        function.append_basic_block(name)
-        for name in ("k", "ahead", "step", "done", "resume", "store")
+    loop, ahead, step, done = (
+        function.append_basic_block(name) for name in ("k", "ahead", "step", "done")
     )
     entry = [builder.block]
     builder.branch(loop)
@@ -213,11 +212,26 @@ def _emit_tile(function: ir.Function, simd: Vectors, rows: int, vectors: int, pa
     builder.cbranch(builder.icmp_signed("!=", new_left, index(0)), loop, done)
 
     builder.position_at_end(done)
+    _emit_results(simd, new_sums, out, out_row, masks, first)
+    builder.ret_void()
+
+
+def _emit_results(
+    simd: Vectors,
+    sums: list[list[ir.Value]],
+    out: ir.Value,
+    out_row: ir.Value,
+    masks: list[ir.Value | None],
+    first: ir.Value,
+) -> None:
+    """Store a tile's sums in `out`, or if they are not the `first`, add them to it."""
+    builder, done = simd.builder, simd.builder.block
+    resume, store = (builder.append_basic_block(name) for name in ("resume", "store"))
     builder.cbranch(first, store, resume)
 
     builder.position_at_end(resume)
     totals = []
-    for i, row in enumerate(new_sums):
+    for i, row in enumerate(sums):
         so_far = simd.load_row(advance(builder, out, builder.mul(out_row, index(i))), masks)
         totals.append([builder.fadd(x, y) for x, y in zip(so_far, row, strict=True)])
     builder.branch(store)
@@ -225,9 +239,8 @@ def _emit_tile(function: ir.Function, simd: Vectors, rows: int, vectors: int, pa
     builder.position_at_end(store)
     results = [
         [phi(builder, [done, resume], [x, y]) for x, y in zip(*rows, strict=True)]
-        for rows in zip(new_sums, totals, strict=True)
+        for rows in zip(sums, totals, strict=True)
     ]
     for row in results:
         simd.store_row(row, out, masks)
         out = advance(builder, out, out_row)
-    builder.ret_void()

@@ -33,7 +33,14 @@ from kernels.compiling import compiled_for
 from kernels.denormals import read_mode, restore_mode
 from kernels.interface import Array
 from kernels.simd import INDEX
-from kernels.threads import MAX_THREADS, get_num_threads, load_threads, number_of_threads
+from kernels.threads import (
+    MAX_THREADS,
+    get_num_threads,
+    get_numba_threads,
+    load_threads,
+    number_of_threads,
+    set_numba_threads,
+)
 from kernels.tiling import vector_unit
 
 VECTOR = vector_unit().width
@@ -44,10 +51,6 @@ STORE = 4  # to begin and end the sums of one vector of `out`: a matter of produ
 # What is worth a thread. A product alone in a loop gains from half of it on, but in a training
 # step one thread has written what the product reads, and the other first has to fetch it.
 TASK = 2**15
-
-# Numba's number for the current Python thread, in code that is cached and without a lock.
-_get_numba_threads: Any = types.ExternalFunction("get_num_threads", types.intc())
-_set_numba_threads: Any = types.ExternalFunction("set_num_threads", types.void(types.intc))
 
 
 @intrinsic
@@ -98,19 +101,8 @@ def _arrange(a, b, out):  # type: ignore[no-untyped-def]
     transposed = _cost(n, m, k, a_row, out_row, itemsize)
     if transposed < cost:
         return transposed, (
-            n,
-            m,
-            k,
-            b_,
-            b_column,
-            b_row,
-            a_,
-            a_column,
-            a_row,
-            out_,
-            out_column,
-            out_row,
-        )
+            n, m, k, b_, b_column, b_row, a_, a_column, a_row, out_, out_column, out_row,
+        )  # fmt: skip
     return cost, (m, n, k, a_, a_row, a_column, b_, b_row, b_column, out_, out_row, out_column)
 
 
@@ -179,10 +171,10 @@ def multiply(block, threads, a, b, out):  # type: ignore[no-untyped-def]
     tasks = min(threads, cost // TASK)
     m_parts, n_parts = _grid(product, tasks, a.itemsize) if tasks > 1 else (1, 1)
     if m_parts * n_parts > 1:
-        before = _get_numba_threads()
-        _set_numba_threads(m_parts * n_parts)
+        before = get_numba_threads()
+        set_numba_threads(m_parts * n_parts)
         _launch(block, product, m_parts, n_parts, a.itemsize)
-        _set_numba_threads(before)
+        set_numba_threads(before)
     else:
         _call(block, product)
 
@@ -217,7 +209,7 @@ def _entrance(function: Callable[..., Any], dtype: np.dtype[np.floating]) -> Any
 
 @cache
 def _compile_alone(dtype: np.dtype[np.floating]) -> Any:
-    def multiply_alone(block, threads, a, b, out):  # type: ignore[no-untyped-def]
+    def multiply_if_alone(block, threads, a, b, out):  # type: ignore[no-untyped-def]
         """Multiply, unless it is worth more than one thread; return whether it was not."""
         cost, product = _arrange(a, b, out)
         if threads > 1 and cost >= 2 * TASK:
@@ -225,18 +217,14 @@ def _compile_alone(dtype: np.dtype[np.floating]) -> Any:
         _call(block, product)
         return True
 
-    return _entrance(multiply_alone, dtype)
+    return _entrance(multiply_if_alone, dtype)
 
 
 @cache
 def _compile_threaded(dtype: np.dtype[np.floating]) -> Any:
     """Compile what only large products need, as `prange` takes long to compile."""
     load_threads()
-
-    def multiply_threaded(block, threads, a, b, out):  # type: ignore[no-untyped-def]
-        multiply(block, threads, a, b, out)
-
-    return _entrance(multiply_threaded, dtype)
+    return _entrance(multiply.py_func, dtype)
 
 
 _entrances: dict[int, tuple[Any, int]] = {}  # by the size of an element
@@ -246,9 +234,9 @@ def compute(a: Array, b: Array, out: Array) -> None:
     """Write ``a @ b`` into `out`."""
     if a.itemsize not in _entrances:
         _entrances[a.itemsize] = (_compile_alone(a.dtype), block_address(a.dtype))
-    multiply_alone, block = _entrances[a.itemsize]
+    multiply_if_alone, block = _entrances[a.itemsize]
     threads = get_num_threads()
-    if not multiply_alone(block, threads, a, b, out):
+    if not multiply_if_alone(block, threads, a, b, out):
         _compile_threaded(a.dtype)(block, threads, a, b, out)
 
 

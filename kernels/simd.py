@@ -61,7 +61,6 @@ class Vectors:
         self.itemsize = element.bitwidth // 8
         self.element = {32: ir.FloatType(), 64: ir.DoubleType()}[element.bitwidth]
         self.type = ir.VectorType(self.element, lanes)
-        self.mask_type = ir.VectorType(ir.IntType(1), lanes)
         self.suffix = f"v{lanes}f{element.bitwidth}"
         self.zero = ir.Constant(self.type, [0.0] * lanes)
 

@@ -33,10 +33,11 @@ from contextlib import contextmanager
 from importlib import import_module
 from threading import Lock
 from types import SimpleNamespace
+from typing import Any
 
 import numba
 import numpy as np
-from numba import config
+from numba import config, types
 from threadpoolctl import OpenBLASController, threadpool_limits
 
 if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
@@ -150,6 +151,12 @@ def set_num_threads(n: int) -> None:
         if _process.max_threads > 1:
             numba.set_num_threads(n)
         _process.num_threads = number_of_threads[0] = n
+
+
+# Numba's number for the current Python thread, in compiled code: it can be kept on disk, and takes
+# no lock. `load_threads` comes before compiling what calls them.
+get_numba_threads: Any = types.ExternalFunction("get_num_threads", types.intc())
+set_numba_threads: Any = types.ExternalFunction("set_num_threads", types.void(types.intc))
 
 
 def load_threads() -> None:
