@@ -80,9 +80,9 @@ def print_outcomes(outcomes: list[Outcome]) -> None:
                 outcome.dtype,
                 str(outcome.threads),
                 f"{outcome.mean:.2f}",
-                _bar(outcome.mean_bar),
+                bar(outcome.mean_bar),
                 f"{outcome.worst[1].median:.2f}",
-                _bar(outcome.worst_bar),
+                bar(outcome.worst_bar),
                 f"{outcome.spread:.1%}",
                 "yes" if outcome.holds else "NO",
             ]
@@ -112,5 +112,6 @@ def print_worst(outcomes: list[Outcome], number: int = 3) -> None:
     )
 
 
-def _bar(value: float | None) -> str:
+def bar(value: float | None) -> str:
+    """Return what a table says of a bar that there may not be."""
     return "–" if value is None else f"{value:.2f}"

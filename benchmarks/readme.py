@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .bars import bar
 from .drawing import (
     draw_gradient_descent,
     draw_ladder,
@@ -29,10 +30,11 @@ from .drawing import (
     significant,
 )
 from .markers import fill, find_blocks
-from .peers import report as reports
+from .peers import report as peer_reports
 
 with suppress(ImportError):  # asv imports every file here, on commits without the packages too
     from fastnn.checkpoint import load_network
+    from fastnn.reports import to_markdown
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -143,11 +145,7 @@ def bars(outputs):
 
 def peers(outputs):
     path = Path(outputs[0].directory, "peers.json")
-    return reports.markdown(json.loads(path.read_text(encoding="utf-8")))
-
-
-def bar(value):
-    return "–" if value is None else f"{value:.2f}"
+    return peer_reports.markdown(json.loads(path.read_text(encoding="utf-8")))
 
 
 def gradient_descent(outputs):
@@ -256,9 +254,7 @@ def percent(share):
 
 def table(header, rows, left=1):
     """Return a Markdown table; all but the first `left` columns are aligned right."""
-    ruler = ["---"] * left + ["--:"] * (len(header) - left)
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (header, ruler, *rows)]
-    return "\n".join(lines) + "\n\n"
+    return to_markdown(header, rows, range(left)) + "\n\n"
 
 
 def picture(path, description):

@@ -1,8 +1,8 @@
-"""Reports as strict JSON: what ``run.json`` holds and ``--json`` prints."""
+"""Reports as strict JSON: what ``run.json`` holds and ``--json`` prints; tables in Markdown."""
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -19,3 +19,13 @@ def _finite(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def to_markdown(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], texts: Iterable[int] = (0,)
+) -> str:
+    """Return a table; the columns numbered in `texts` are aligned left, all others right."""
+    ruler = ["--:"] * len(columns)
+    for number in texts:
+        ruler[number] = "---"
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (columns, ruler, *rows))

@@ -135,5 +135,5 @@ def test_unknown_rows_are_refused(command):
 
 
 def test_a_missing_bar_is_a_dash():
-    assert bars._bar(None) == "–"
-    assert bars._bar(0.9) == "0.90"
+    assert bars.bar(None) == "–"
+    assert bars.bar(0.9) == "0.90"

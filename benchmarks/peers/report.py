@@ -9,10 +9,14 @@ interquartile range.
 import json
 import math
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from .names import FASTNN, JAX_WAYS, LIBRARIES
 from .rows import INFERENCE_MEAN
+
+with suppress(ImportError):  # asv imports what uses this, on commits without the packages too
+    from fastnn.reports import to_markdown
 
 HEADER_BEFORE, HEADER_AFTER = ("work", "threads"), ("FMA peak", "bar", "holds")
 NOTHING = "–"
@@ -70,9 +74,7 @@ def failing(report):
 def markdown(report):
     """Return the table in Markdown, and below it what it was measured with."""
     header, *rows = lines(report, separator="<br>")
-    ruler = ["---"] + ["--:"] * (len(header) - 3) + ["---", "---"]
-    table = ["| " + " | ".join(row) + " |" for row in (header, ruler, *rows)]
-    return "\n".join([*table, "", *notes(report)])
+    return "\n".join([to_markdown(header, rows, texts=(0, -2, -1)), "", *notes(report)])
 
 
 def notes(report):

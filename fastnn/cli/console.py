@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastnn.reports import to_json
+from fastnn.reports import to_json, to_markdown
 
 
 def show_json(report: Mapping[str, Any]) -> None:
@@ -47,8 +47,7 @@ def show_table(
 
 def show_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table as Markdown on stdout; all columns but the first are aligned right."""
-    ruler = ["---", *["--:"] * (len(columns) - 1)]
-    show(*("| " + " | ".join(row) + " |" for row in (columns, ruler, *rows)))
+    show(to_markdown(columns, rows))
 
 
 _NOTHING = ("", "–")
