@@ -34,7 +34,7 @@ from .peers import report as peer_reports
 
 with suppress(ImportError):  # asv imports every file here, on commits without the packages too
     from fastnn.checkpoint import load_network
-    from fastnn.reports import to_markdown
+    from fastnn.formats import to_markdown
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

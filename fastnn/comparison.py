@@ -256,10 +256,10 @@ class Comparison:
         return profile(plan, self.seconds)
 
     def report(self) -> dict[str, Any]:
-        """Return what each contender took, ready for `fastnn.reports.to_json`.
+        """Return what each contender took, ready for `fastnn.formats.to_json`.
 
         Figures are spreads over the rounds: a median and the quartiles, times in seconds. What
-        was skipped has none. ``noise`` is the middle half of the most uncertain step, relative to
+        was skipped has none. ``lines`` are those of a step, see `Profile.lines`. ``noise`` is the middle half of the most uncertain step, relative to
         its median.
         """
         assert self.ceilings is not None
@@ -309,6 +309,7 @@ class Comparison:
             "peak_share": asdict(Spread.of(flops / peak)),
             "product_share": contender.profile.product_share,
             "amdahl": contender.profile.amdahl,
+            "lines": contender.profile.lines(),
             "speedup": {
                 other: self._speedup(other, contender) for other in (SPECIFICATION, REFERENCE)
             },

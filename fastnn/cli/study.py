@@ -7,7 +7,6 @@ import typer
 
 from fastnn.cli import options as o
 from fastnn.cli.console import (
-    duration,
     show,
     show_json,
     show_markdown,
@@ -16,6 +15,7 @@ from fastnn.cli.console import (
     warn_of_restraints,
 )
 from fastnn.experiment import Experiment, ExperimentError, read_settings
+from fastnn.formats import duration
 
 NOISY = 0.2  # the middle half of the rounds, relative to the median
 EXTRAPOLATED = "†"

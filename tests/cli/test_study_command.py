@@ -12,7 +12,7 @@ from benchmarks import readme
 from fastnn.cli import study
 from fastnn.comparison import Comparison, ComparisonError
 from fastnn.experiment import Experiment
-from fastnn.reports import to_json
+from fastnn.formats import to_json
 from fastnn.training import fit
 from kernels.finding import find_fault
 from kernels.timing import Spread
