@@ -35,6 +35,7 @@ def significant(value: float) -> str:
     """Return a number to about three digits, without an exponent."""
     if value < 0:
         return f"-{significant(-value)}"
+    value = float(f"{value:.3g}") if value < 1000 else value
     if 0 < value < 0.1:
         return f"{value:.{2 - math.floor(math.log10(value))}f}"
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"

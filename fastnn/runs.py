@@ -27,11 +27,11 @@ from fastnn.data import Inputs
 from fastnn.datasets import Dataset
 from fastnn.environment import machine, versions
 from fastnn.experiment import Experiment, read_settings
+from fastnn.formats import to_json
 from fastnn.history import Evaluation, History
 from fastnn.losses import Loss, Targets
 from fastnn.network import Sequential
 from fastnn.optimizers import Optimizer
-from fastnn.formats import to_json
 from fastnn.training import Callback, Training, evaluate, fit, step_size
 
 CONFIG, REPORT, LOG = "config.toml", "run.json", "history.csv"
