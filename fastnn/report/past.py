@@ -34,10 +34,12 @@ def read_past(directory: str | Path) -> Past:
 
     """
     directory = Path(directory)
-    if not any(directory.glob("*/*-*.json")):
+    if not any(directory.glob("*/machine.json")):
         return []
     results = require("asv.results", "bench")
     kept = sorted(results.iter_results(str(directory)), key=lambda result: result.date)
+    if not kept:
+        return []
     newest = kept[-1]
     place = newest.params.get("machine"), newest.env_name
     kept = [each for each in kept if (each.params.get("machine"), each.env_name) == place]

@@ -1,0 +1,39 @@
+import json
+from contextlib import contextmanager
+
+import pytest
+
+import kernels.machine
+from fastnn.experiment import Experiment
+from fastnn.formats import to_json
+from fastnn.report.measurements import Effort, Study
+
+KERNELS = ("naive", "numba", "numpy")
+TINY = Effort(rounds=2, seconds=0.002, inference=(1, 4), sizes=(8, 16), reach=2**-12, training=0.02)
+
+
+@contextmanager
+def machine_measured_shortly():
+    original = kernels.machine.measure
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels.machine, "measure", lambda threads: original(threads, rounds=1))
+        yield
+
+
+@pytest.fixture(scope="session")
+def begun():
+    """What the study said that it began."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def study():
+    return Study(Experiment(hidden=(8,), threads=1, epochs=4), KERNELS, TINY)
+
+
+@pytest.fixture(scope="session")
+def data(study, begun):
+    """What a small study measured, as a file would hold it."""
+    with machine_measured_shortly():
+        measured = study.measure(begun.append)
+    return json.loads(to_json(measured), parse_constant=pytest.fail)

@@ -1,0 +1,89 @@
+"""What a report is made of."""
+
+import pytest
+
+from fastnn.experiment import Experiment
+from fastnn.report.measurements import DESCENTS, QUICK, THOROUGH, Study
+from tests.report.conftest import TINY, machine_measured_shortly
+
+
+def test_it_says_what_begins_as_often_as_it_announces(study, data, begun):
+    assert len(begun) == study.parts
+    assert begun[0] == "machine"
+    assert begun[-1] == "a sine"
+
+
+def test_every_kernel_has_speeds_and_a_training(data):
+    names = [row["kernel"] for row in data["comparison"]["kernels"]]
+    assert names == ["naive", "numba", "numpy"]
+    assert [curve["kernel"] for curve in data["curves"]] == names
+    assert {speed["kernel"] for speed in data["speeds"]} == set(names)
+
+
+def test_products_stay_within_what_a_kernel_is_asked_for(data):
+    sizes = {name: [] for name in ("naive", "numba", "numpy")}
+    for speed in data["speeds"]:
+        sizes[speed["kernel"]].append(speed["n"])
+    assert sizes == {"naive": [8, 16], "numba": [8, 16], "numpy": [8, 16]}
+
+
+def test_a_training_ends_with_its_epochs_or_its_time(data):
+    epochs = {curve["kernel"]: len(curve["history"]) for curve in data["curves"]}
+    assert epochs["numba"] == epochs["numpy"] == 4
+    assert epochs["naive"] == 1  # which outlasts the time for all
+
+
+def test_trainings_begin_alike_under_every_kernel(data):
+    first = [curve["history"][0]["loss"] for curve in data["curves"]]
+    assert first == pytest.approx([first[-1]] * 3, rel=1e-5)
+    assert len({curve["history"][0]["epoch"] for curve in data["curves"]}) == 1
+
+
+def test_lines_of_a_step_tell_their_work(data):
+    row = data["comparison"]["kernels"][1]
+    products = [line for line in row["lines"] if line["flops"]]
+    assert products[0]["shapes"] == "32×64 @ 64×8 → 32×8"
+    assert products[0]["flops"] == 2 * 32 * 64 * 8
+    assert products[0]["bytes"] == 4 * (32 * 64 + 64 * 8 + 32 * 8)
+    assert all(line["seconds"] > 0 and line["bytes"] > 0 for line in row["lines"])
+    assert {line["part"] for line in row["lines"]} == {"forward", "loss", "backward", "update"}
+
+
+def test_the_three_ways_differ_in_their_updates(data):
+    assert [each["gradient_descent"] for each in data["descents"]] == list(DESCENTS)
+    batch, mini_batch, stochastic = (each["updates"] for each in data["descents"])
+    assert batch == 30
+    assert mini_batch == 30 * 41
+    assert stochastic == 30 * 1292
+    assert all(len(each["history"]) == 30 for each in data["descents"])
+
+
+def test_the_sine_is_looked_at_as_it_is_learnt(data):
+    sine = data["approximation"]
+    assert [each["epoch"] for each in sine["answers"]] == [1, 8, 60]
+
+    def error(answer):
+        low, high = sine["seen"]
+        return max(
+            abs(value - target)
+            for x, value, target in zip(sine["x"], answer["values"], sine["target"], strict=True)
+            if low <= x <= high
+        )
+
+    first, _, last = map(error, sine["answers"])
+    assert last < 0.1 < first
+
+
+def test_quick_is_less_in_all_respects():
+    for name in ("rounds", "seconds", "reach", "training"):
+        assert getattr(QUICK, name) < getattr(THOROUGH, name)
+    assert set(QUICK.inference) < set(THOROUGH.inference)
+    assert set(QUICK.sizes) < set(THOROUGH.sizes)
+
+
+def test_regression_has_no_accuracy_to_show():
+    experiment = Experiment(data="sine", hidden=(4,), threads=1, epochs=2)
+    with machine_measured_shortly():
+        (curve,) = Study(experiment, ["numpy"], TINY).measure()["curves"]
+    assert curve["test_accuracy"] is None
+    assert curve["test_loss"] > 0
