@@ -1,5 +1,6 @@
 """``fastnn kernels check``."""
 
+import os
 import re
 import subprocess
 import sys
@@ -154,9 +155,11 @@ def test_of_the_worked_example(fastnn, tmp_path, monkeypatch):
     assert result.status == 0, result.out
     assert [line.split()[0] for line in result.out.splitlines() if "·" in line] == ["outer"] * 2
 
+    kept = "NUMBA_CACHE_DIR"  # without it, code is kept beside the package
+    compiled = {kept: os.environ[kept]} if kept in os.environ else {}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", training],
-        env={"PYTHONPATH": f"{ROOT}:{tmp_path}", "PATH": "", "HOME": str(tmp_path)},
+        env={"PYTHONPATH": f"{ROOT}:{tmp_path}", "PATH": "", "HOME": str(tmp_path)} | compiled,
         capture_output=True,
         text=True,
         check=True,
