@@ -213,6 +213,7 @@ class Run:
             callbacks=(StopOnNaN(), *keeping, *callbacks),
             history=self.history,
             engine=self.experiment.engine,
+            flush_denormals=self.experiment.flush_denormals,
         )
         if self.history.stopped:
             raise RunError(self.history.stopped)

@@ -91,6 +91,10 @@ Threads = Annotated[
 ]
 Engine = Annotated[str | None, _setting("engine", "What goes from step to step.", _MACHINE)]
 DType = Annotated[str | None, _setting("dtype", "Of all that is computed.", _MACHINE)]
+FlushDenormals = Annotated[
+    bool | None,
+    _setting("flush_denormals", "Take numbers below the smallest normal one as 0.", _MACHINE),
+]
 Seed = Annotated[int | None, _setting("seed", "Where all randomness comes from.", _MACHINE)]
 
 Config = Annotated[

@@ -4,8 +4,10 @@ import shutil
 import signal
 import time
 
+import numpy as np
 import pytest
 
+from fastnn.checkpoint import load_network
 from fastnn.cli.signals import Interrupted
 
 OPTIONS = (
@@ -43,6 +45,22 @@ def test_a_longer_run_is_one_that_was_never_stopped(fastnn, tmp_path, optimizer)
     assert history(parts) == history(whole)
     assert (parts / "config.toml").read_text() == (whole / "config.toml").read_text()
     assert json.loads((parts / "run.json").read_text()) == report
+
+
+def test_denormals_stay_flushed(fastnn, tmp_path):
+    """Where all features are 0, weights decay by half in each step, for 300 steps."""
+    (tmp_path / "zeros.csv").write_text("".join(f"0,{i % 2}\n" for i in range(20)))
+    options = ("--data", tmp_path / "zeros.csv", "--hidden", "none", "--gradient-descent", "batch")
+    options += ("--optimizer", "sgd", "--learning-rate", 0.5, "--weight-decay", 1)
+
+    def largest(run, *more):
+        assert fastnn("train", *options, *more, "--out", run).status == 0
+        fastnn("train", "--resume", run, "--epochs", 300)
+        return abs(load_network(run / "weights.safetensors").parameters["dense_1.weights"]).max()
+
+    smallest_normal = np.finfo(np.float32).tiny
+    assert largest(tmp_path / "flushed", "--flush-denormals", "--epochs", 100) >= smallest_normal
+    assert largest(tmp_path / "not", "--epochs", 100) < smallest_normal
 
 
 @pytest.mark.parametrize(
