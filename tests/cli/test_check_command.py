@@ -79,8 +79,8 @@ def test_a_kernel_that_keeps_the_contract_is_measured(fastnn):
 
 
 def test_json(fastnn, mine):
-    report = fastnn("kernels", "check", "naive", "--threads", 1, "--json").json
-    assert (report["kernel"], report["keeps_contract"]) == ("naive", True)
+    report = fastnn("kernels", "check", "numba-naive", "--threads", 1, "--json").json
+    assert (report["kernel"], report["keeps_contract"]) == ("numba-naive", True)
     assert len(report["measured"]["speeds"]) == 2
     assert all(promise["fault"] is None for promise in report["promises"])
     result = fastnn("kernels", "check", f"{mine}:MISSES", "--json")
