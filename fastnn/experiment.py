@@ -52,7 +52,8 @@ class Experiment:
     initializer : {"auto", "glorot", "he", "normal", "uniform", "zeros"}
         How weights start; ``auto`` is He's for (leaky) ReLU, Glorot's otherwise.
     kernel : str
-        What computes the matrix products, see ``kernels.names()``.
+        What computes the matrix products, see `kernels.finding.find`: a module or a file is
+        imported, also when a run goes on.
     threads : int, optional
         Number of threads of a product; all that are there where not given.
     engine : {"auto", "python", "compiled"}

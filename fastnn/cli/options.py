@@ -84,7 +84,12 @@ WarmUp = Annotated[
 ]
 Kernel = Annotated[
     str | None,
-    _setting("kernel", "What computes the matrix products, see `fastnn kernels`.", _MACHINE),
+    _setting(
+        "kernel",
+        "What computes the matrix products: a name, see `fastnn kernels`, MODULE:NAME or "
+        "PATH.py:NAME.",
+        _MACHINE,
+    ),
 ]
 Threads = Annotated[
     int | None, _setting("threads", "Threads of a product; all there are without.", _MACHINE)
