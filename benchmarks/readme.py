@@ -21,23 +21,25 @@ from pathlib import Path
 import numpy as np
 
 from .bars import bar
-from .drawing import (
-    draw_gradient_descent,
-    draw_ladder,
-    draw_sine,
-    duration,
-    epoch_seconds,
-    significant,
-)
 from .markers import fill, find_blocks
 from .peers import report as peer_reports
 
 with suppress(ImportError):  # asv imports every file here, on commits without the packages too
     from fastnn.checkpoint import load_network
-    from fastnn.reports import to_markdown
+    from fastnn.formats import duration, percent, significant, to_markdown
+    from fastnn.report.drawing import legend_below, new_figure, style
+    from fastnn.report.figures import (
+        descent_curves,
+        draw_ladder,
+        draw_losses,
+        draw_sine,
+        epoch_seconds,
+        measured,
+    )
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+FIGURES = Path(__file__).parent / "figures"
 
 # These make NumPy's BLAS run code for another processor than it would choose.
 HANDICAPS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -81,7 +83,6 @@ def as_printed(outputs):
 
 def ladder(outputs):
     report = outputs[0].json
-    results = [result for result in report["kernels"] if not result["skipped"]]
     rows = [
         (
             f"`{result['kernel']}`",
@@ -89,17 +90,20 @@ def ladder(outputs):
             duration(result["epoch_seconds"]["median"]),
             significant(result["speedup"]["naive"]["median"]),
             significant(result["speedup"]["numpy"]["median"]),
-            f"{significant(100 * result['peak_share']['median'])}%",
+            percent(result["peak_share"]["median"]),
             percent(result["product_share"]),
             duration(result["inference"][0]["seconds"]["median"]),
         )
-        for result in results
+        for result in measured(report)
     ]
     header = ("kernel", "what it is", "an epoch", "× `naive`", "× `numpy`", "of the peak")
     header = (*header, "in products", "inference, a sample")
-    bars = [(result["kernel"], result["epoch_seconds"]["median"]) for result in results]
+    with style():
+        figure, (axes,) = new_figure(2.6, width=8)
+        draw_ladder(axes, report)
+        axes.set_title("One epoch on the digits, under each kernel")
     description = "Seconds of an epoch under each kernel"
-    return table(header, rows, left=2) + picture(draw_ladder(bars), description)
+    return table(header, rows, left=2) + picture(figure, "ladder", description)
 
 
 def peak(outputs):
@@ -150,7 +154,6 @@ def peers(outputs):
 
 def gradient_descent(outputs):
     reports = [output.json for output in outputs]
-    histories = {report["gradient_descent"]: report["history"] for report in reports}
     rows = [
         (
             report["gradient_descent"],
@@ -163,8 +166,14 @@ def gradient_descent(outputs):
         for report in reports
     ]
     header = ("gradient descent", "samples a step", "updates", "loss", "test accuracy", "time")
-    path = draw_gradient_descent(histories)
-    return picture(path, "Loss over epochs and over seconds, each way") + table(header, rows)
+    with style():
+        figure, panels = new_figure(3.4, width=8, columns=2)
+        for axes, over in zip(panels, ("epochs", "seconds"), strict=True):
+            draw_losses(axes, descent_curves(reports), over=over)
+            axes.set_title(f"Loss after so many {over}")
+        legend_below(figure, panels[0])
+    description = "Loss over epochs and over seconds, each way"
+    return picture(figure, "gradient-descent", description) + table(header, rows)
 
 
 def sine(outputs):
@@ -172,10 +181,15 @@ def sine(outputs):
     net = load_network(outputs[0].directory / "runs" / "sine" / "weights.safetensors")
     end = np.sqrt(3)  # inputs of the data set lie between -√3 and √3, one period
     x = np.linspace(-2 * end, 2 * end, 401)
-    path = draw_sine(x, np.sin(np.pi * x / end), net(x[:, None])[:, 0], (-end, end))
+    with style():
+        figure, (axes,) = new_figure(3.4, width=8)
+        answers = {"the network": net(x[:, None])[:, 0]}
+        draw_sine(axes, x, np.sin(np.pi * x / end), answers, (-end, end))
+        axes.set_title("A sine, and what a network makes of it")
+        legend_below(figure, axes)
     error = f"Mean squared error on points in between, kept for the test: {report['test_loss']:.1e}"
     updates = f"after {report['updates']:,} updates in {duration(training_seconds(report))}."
-    return picture(path, "A sine and its approximation") + f"{error}, {updates}"
+    return picture(figure, "sine", "A sine and its approximation") + f"{error}, {updates}"
 
 
 def scratch(outputs):
@@ -248,17 +262,17 @@ def training_seconds(report):
     return sum(epoch_seconds(report["history"]))
 
 
-def percent(share):
-    return f"{share:.1%}"
-
-
 def table(header, rows, left=1):
     """Return a Markdown table; all but the first `left` columns are aligned right."""
     return to_markdown(header, rows, range(left)) + "\n\n"
 
 
-def picture(path, description):
-    return f"![{description}]({path})\n\n"
+def picture(figure, name, description):
+    """Write a picture, on a white ground, readable where a page is dark; return its Markdown."""
+    FIGURES.mkdir(exist_ok=True)
+    with style():
+        figure.savefig(FIGURES / f"{name}.svg", facecolor="white", metadata={"Date": None})
+    return f"![{description}](benchmarks/figures/{name}.svg)\n\n"
 
 
 def main(names):

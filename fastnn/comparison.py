@@ -34,6 +34,7 @@ SPECIFICATION = "naive"
 STEPS_VERIFIED = 4
 TOLERANCES = {"float32": 1e-4, "float64": 1e-9}  # relative, after these steps
 INFERENCE = (1, 32, 1024)  # samples at once
+NOISY = 0.2  # the middle half of the rounds, relative to the median
 
 
 class ComparisonError(ValueError):
@@ -256,15 +257,17 @@ class Comparison:
         return profile(plan, self.seconds)
 
     def report(self) -> dict[str, Any]:
-        """Return what each contender took, ready for `fastnn.reports.to_json`.
+        """Return what each contender took, ready for `fastnn.formats.to_json`.
 
         Figures are spreads over the rounds: a median and the quartiles, times in seconds. What
-        was skipped has none. ``noise`` is the middle half of the most uncertain step, relative to
-        its median.
+        was skipped has none. ``lines`` and ``python_share`` are of a step, see
+        `fastnn.profile.Profile`. ``noise`` is the middle half of the most uncertain step,
+        relative to its median; above a limit the machine is ``busy``.
         """
         assert self.ceilings is not None
         reference = self.named(REFERENCE)
         losses = [contender.loss for contender in self.measured]
+        noise = max(Spread.of(each.step_seconds).width for each in self.measured)
         return {
             "data": self.experiment.data,
             "sizes": reference.net.sizes,
@@ -282,7 +285,8 @@ class Comparison:
             "machine": machine(),
             "blas_restraints": blas_restraints(),
             "ceilings": asdict(self.ceilings),
-            "noise": max(Spread.of(each.step_seconds).width for each in self.measured),
+            "noise": noise,
+            "busy": noise > NOISY,
             "kernels": [self._row(contender) for contender in self.contenders],
         }
 
@@ -309,6 +313,8 @@ class Comparison:
             "peak_share": asdict(Spread.of(flops / peak)),
             "product_share": contender.profile.product_share,
             "amdahl": contender.profile.amdahl,
+            "lines": contender.profile.lines(),
+            "python_share": contender.profile.python_share,
             "speedup": {
                 other: self._speedup(other, contender) for other in (SPECIFICATION, REFERENCE)
             },

@@ -210,7 +210,7 @@ def measure_ladder(
     Returns
     -------
     dict
-        Ready for `fastnn.reports.to_json`; figures as `Speed` and `kernels.machine` have them.
+        Ready for `fastnn.formats.to_json`; figures as `Speed` and `kernels.machine` have them.
 
     """
     threads = kernels.get_num_threads()

@@ -61,9 +61,17 @@ class Call:
     @property
     def shapes(self) -> str:
         """The arrays it reads and writes: ``64×784 @ 784×128 → 64×128``."""
-        arrays = [arg for arg in self.args if getattr(arg, "shape", ())]
-        *sources, out = ["×".join(map(str, array.shape)) for array in arrays]
+        *sources, out = ["×".join(map(str, array.shape)) for array in self._arrays]
         return (" @ " if self.name == "matmul" else ", ").join(sources) + f" → {out}"
+
+    @property
+    def bytes(self) -> int:
+        """The size of the arrays it reads and writes, each once: the least there is to move."""
+        return sum(array.nbytes for array in self._arrays)
+
+    @property
+    def _arrays(self) -> list[Any]:
+        return [arg for arg in self.args if getattr(arg, "shape", ())]
 
 
 class _Execution(NamedTuple):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from fastnn.plan import Call, Plan
 
@@ -54,6 +55,21 @@ class Profile:
         """
         other = 1 - self.product_share
         return 1 / other if other else math.inf
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the calls as dictionaries: where each belongs, its work and its seconds."""
+        return [
+            {
+                "part": call.part,
+                "layer": call.layer,
+                "call": call.name,
+                "shapes": call.shapes,
+                "flops": call.flops,
+                "bytes": call.bytes,
+                "seconds": seconds,
+            }
+            for call, seconds in self.calls
+        ]
 
     def __str__(self) -> str:
         whole = sum(seconds for _, seconds in self.calls)

@@ -27,11 +27,11 @@ from fastnn.data import Inputs
 from fastnn.datasets import Dataset
 from fastnn.environment import machine, versions
 from fastnn.experiment import Experiment, read_settings
+from fastnn.formats import to_json
 from fastnn.history import Evaluation, History
 from fastnn.losses import Loss, Targets
 from fastnn.network import Sequential
 from fastnn.optimizers import Optimizer
-from fastnn.reports import to_json
 from fastnn.training import Callback, Training, evaluate, fit, step_size
 from kernels.finding import find
 
@@ -243,7 +243,7 @@ class Run:
         save_training(training, self.directory / TRAINING)
 
     def report(self) -> dict[str, Any]:
-        """Return all there is to say of the run, ready for `fastnn.reports.to_json`."""
+        """Return all there is to say of the run, ready for `fastnn.formats.to_json`."""
         return {
             "data": self.experiment.data,
             "task": self.data.task,

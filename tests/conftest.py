@@ -1,6 +1,7 @@
 import pytest
 
 import kernels
+from tests.browser import launched
 
 
 @pytest.fixture(autouse=True)
@@ -10,3 +11,10 @@ def same_number_of_threads():
     yield
     if kernels.get_num_threads() != before:
         kernels.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium, for `browser.open_page`."""
+    with launched() as chromium:
+        yield chromium

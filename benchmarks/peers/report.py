@@ -16,7 +16,7 @@ from .names import FASTNN, JAX_WAYS, LIBRARIES
 from .rows import INFERENCE_MEAN
 
 with suppress(ImportError):  # asv imports what uses this, on commits without the packages too
-    from fastnn.reports import to_markdown
+    from fastnn.formats import duration, to_markdown
 
 HEADER_BEFORE, HEADER_AFTER = ("work", "threads"), ("FMA peak", "bar", "holds")
 NOTHING = "–"
@@ -147,14 +147,6 @@ def _verdict(row):
 
 def _said(held):
     return "yes" if held else "no"
-
-
-def duration(seconds):
-    """Return seconds to three digits, in the unit that suits them."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"
 
 
 def merged(measured):

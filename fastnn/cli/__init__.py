@@ -19,6 +19,7 @@ import fastnn
 from fastnn.cli import data, ladder
 from fastnn.cli.console import fail
 from fastnn.cli.models import evaluate, predict
+from fastnn.cli.report import report
 from fastnn.cli.signals import Interrupted, interruptible
 from fastnn.cli.study import compare
 from fastnn.cli.train import train
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (train, evaluate, predict, compare):
+for command in (train, evaluate, predict, compare, report):
     app.command()(command)
 app.add_typer(ladder.app, name="kernels")
 app.add_typer(data.app, name="data")

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastnn.reports import to_json, to_markdown
+from fastnn.formats import to_json, to_markdown
 
 
 def show_json(report: Mapping[str, Any]) -> None:
@@ -56,14 +56,6 @@ _NOTHING = ("", "–")
 def figure(value: float | None, digits: int = 4) -> str:
     """Return a number to some digits after the point, a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds to three digits, in the unit that suits them."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}" if seconds < 1000 * scale else f"{seconds:.0f} s"
-    return f"{seconds / 1e-9:.3g} ns"
 
 
 def warn(message: str) -> None:

@@ -7,7 +7,6 @@ import typer
 
 from fastnn.cli import options as o
 from fastnn.cli.console import (
-    duration,
     show,
     show_json,
     show_markdown,
@@ -16,10 +15,7 @@ from fastnn.cli.console import (
     warn_of_restraints,
 )
 from fastnn.experiment import Experiment, ExperimentError, read_settings
-
-NOISY = 0.2  # the middle half of the rounds, relative to the median
-EXTRAPOLATED = "†"
-Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # columns and rows
+from fastnn.tables import EXTRAPOLATED, inference_table, products_table, training_table
 
 
 def compare(
@@ -75,7 +71,7 @@ def compare(
     with count_bar(comparison.parts) as advance:
         comparison.measure(advance)
     report = comparison.report()
-    if report["noise"] > NOISY:
+    if report["busy"]:
         warn(
             f"the machine is busy: half of the rounds of a step lie {report['noise']:.0%} apart; "
             "more --rounds or --seconds, or a quieter moment, make the figures worth more"
@@ -109,9 +105,9 @@ def _show(report: Mapping[str, Any], description: str, markdown: bool) -> None:
         f"medians of {report['rounds']} rounds",
     )
     measured = [row for row in report["kernels"] if not row["skipped"]]
-    tables = [_training(measured), _products(measured), _inference(measured)]
+    tables = [make(measured) for make in (training_table, products_table, inference_table)]
     foot = [f"{row['kernel']}: {row['skipped']}" for row in report["kernels"] if row["skipped"]]
-    if any(EXTRAPOLATED in cell for _, rows in tables for row in rows for cell in row):
+    if any(EXTRAPOLATED in text for table in tables for row in table.texts for text in row):
         foot.append(
             f"{EXTRAPOLATED} extrapolated, from fewer than the {report['steps_per_epoch']} steps "
             "of an epoch, or from a smaller batch"
@@ -119,12 +115,12 @@ def _show(report: Mapping[str, Any], description: str, markdown: bool) -> None:
     if not markdown:
         show(*head)
         for table in tables:
-            show_table(*table)
+            show_table(table.columns, table.texts)
         show(*foot)
         return
     show(*_paragraphs(head))
     for table in tables:
-        show_markdown(*table)
+        show_markdown(table.columns, table.texts)
         show("")
     show(*_paragraphs(foot))
 
@@ -132,54 +128,3 @@ def _show(report: Mapping[str, Any], description: str, markdown: bool) -> None:
 def _paragraphs(lines: Sequence[str]) -> Iterator[str]:
     for line in lines:
         yield from (line, "")
-
-
-def _training(rows: Sequence[Mapping[str, Any]]) -> Table:
-    return ("training", "step", "epoch", "× naive", "× numpy"), [
-        [
-            row["kernel"],
-            duration(row["step_seconds"]["median"]),
-            _marked(duration(row["epoch_seconds"]["median"]), row),
-            *(_times(row["speedup"][other]) for other in ("naive", "numpy")),
-        ]
-        for row in rows
-    ]
-
-
-def _products(rows: Sequence[Mapping[str, Any]]) -> Table:
-    return ("products", "GFLOP/s", "% peak", "% of step", "left to gain"), [
-        [
-            row["kernel"],
-            f"{row['flops']['median'] / 1e9:.3g}",
-            f"{100 * row['peak_share']['median']:.3g}",
-            f"{100 * row['product_share']:.1f}",
-            f"{row['amdahl']:,.1f} ×",
-        ]
-        for row in rows
-    ]
-
-
-def _inference(rows: Sequence[Mapping[str, Any]]) -> Table:
-    return ("inference", "batch", "latency", "samples/s", "× numpy"), [
-        [
-            row["kernel"],
-            f"{entry['batch_size']:,}",
-            _marked(duration(entry["seconds"]["median"]), entry),
-            f"{entry['samples_per_second']['median']:,.0f}",
-            _times(entry["speedup"]),
-        ]
-        for row in rows
-        for entry in row["inference"]
-    ]
-
-
-def _marked(text: str, figures: Mapping[str, Any]) -> str:
-    return text + EXTRAPOLATED if figures["extrapolated"] else text
-
-
-def _times(speedup: Mapping[str, float] | None) -> str:
-    """Return a ratio to three digits, with no exponent; a dash for None."""
-    if speedup is None:
-        return "–"
-    ratio = speedup["median"]
-    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:#.3g}"

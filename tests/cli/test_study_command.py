@@ -9,10 +9,10 @@ import pytest
 import fastnn as package
 import kernels
 from benchmarks import readme
-from fastnn.cli import study
+from fastnn import comparison, tables
 from fastnn.comparison import Comparison, ComparisonError
 from fastnn.experiment import Experiment
-from fastnn.reports import to_json
+from fastnn.formats import to_json
 from fastnn.training import fit
 from kernels.finding import find_fault
 from kernels.timing import Spread
@@ -61,7 +61,7 @@ def quiet(monkeypatch):
     """Measure the machine shortly, and warn of nothing."""
     original = kernels.machine.measure
     monkeypatch.setattr(kernels.machine, "measure", lambda threads: original(threads, rounds=1))
-    monkeypatch.setattr(study, "NOISY", float("inf"))
+    monkeypatch.setattr(comparison, "NOISY", float("inf"))
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         monkeypatch.delenv(name, raising=False)
     before = kernels.get_num_threads()
@@ -157,7 +157,7 @@ def test_markdown_of_a_comparison(fastnn):
 
 
 def test_a_busy_machine_is_told(fastnn, monkeypatch):
-    monkeypatch.setattr(study, "NOISY", -1.0)
+    monkeypatch.setattr(comparison, "NOISY", -1.0)
     result = fastnn("compare", *QUICK, "--kernels", "numpy", "--json")
     assert "warning: the machine is busy" in result.err
     assert result.json["noise"] >= 0
@@ -179,7 +179,7 @@ def test_batch_sizes_of_inference_are_checked(fastnn, sizes):
     ("ratio", "text"), [(0.00123456, "0.00123"), (1, "1.00"), (12.345, "12.3"), (1234.5, "1,234")]
 )
 def test_ratios_have_no_exponent(ratio, text):
-    assert study._times({"median": ratio}) == text
+    assert tables._times({"median": ratio}).text == text
 
 
 def test_a_kernel_that_computes_something_else(fastnn, ladder):

@@ -1,0 +1,78 @@
+"""``fastnn report``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fastnn.cli import options as o
+from fastnn.cli.console import show, warn_of_restraints
+from fastnn.experiment import Experiment, ExperimentError, read_settings
+
+
+def report(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="The page; an older report is replaced.")] = Path(
+        "report.html"
+    ),
+    quick: Annotated[bool, typer.Option("--quick", help="Measure little, in a minute.")] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--kernels",
+            metavar="NAMES",
+            help="Kernels, separated by commas, as `fastnn kernels check` takes them; all without.",
+        ),
+    ] = None,
+    asv: Annotated[Path, typer.Option(help="Where asv keeps its results.")] = Path(".asv/results"),
+    data: o.Data = None,
+    data_dir: o.DataDir = None,
+    hidden: o.Hidden = None,
+    activation: o.Activation = None,
+    epochs: o.Epochs = None,
+    batch_size: o.BatchSize = None,
+    optimizer: o.Optimizer = None,
+    threads: o.Threads = None,
+    dtype: o.DType = None,
+    seed: o.Seed = None,
+    config: o.Config = None,
+) -> None:
+    """Measure everything, and write one page with figures, tables and what they say.
+
+    The page needs no network and no other file. It shows what the kernels make of one network:
+    the time of an epoch, where the time of a step goes, speeds against the machine's ceilings,
+    inference, trainings, and the history that asv has kept, if any. Needs the extra `report`.
+    """
+    from fastnn.report.requirements import require
+
+    page = require("fastnn.report.page", "report")
+    check_replaceable(out, page.GENERATOR)
+    import kernels as ladder
+    from fastnn.checkpoint import write_atomically
+    from fastnn.cli.progress import count_bar
+    from fastnn.report.measurements import QUICK, THOROUGH, Study
+    from fastnn.report.past import read_past
+
+    settings = (read_settings(config) if config else {}) | o.given_settings(context.params)
+    names = ladder.names() if only is None else only.split(",")
+    past = read_past(asv)
+    study = Study(Experiment(**settings), names, QUICK if quick else THOROUGH)
+    warn_of_restraints()
+    with count_bar(study.parts) as advance:
+        measured = study.measure(advance)
+    command = page.command_line(sys.argv[1:])
+    text = page.render(measured, past, command, quick=quick)
+    write_atomically(out, text.encode())
+    show(f"{out}: {len(text) // 1024:,} KiB, measured in {measured['seconds']:.0f} s")
+
+
+def check_replaceable(path: Path, generator: str) -> None:
+    """Raise `ExperimentError` if there is something at `path` that is no report."""
+    if not path.parent.is_dir():
+        raise ExperimentError(f"{path.parent} is no directory, so {path.name} can't be written")
+    if not path.exists():
+        return
+    head = path.read_bytes()[:1000] if path.is_file() else b""
+    if f'<meta name="generator" content="{generator} '.encode() not in head:
+        raise ExperimentError(f"{path} is no report, and is not overwritten; name another --out")

@@ -1,0 +1,210 @@
+"""Everything that a report shows, measured and trained: one object, ready for JSON."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from fastnn.comparison import Comparison, Contender
+from fastnn.experiment import Experiment
+from fastnn.measuring import Product, measure_kernel
+from fastnn.runs import Run
+from fastnn.training import StopTraining, Training, evaluate, fit
+from kernels import Kernel
+
+Begins = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured.
+
+    Attributes
+    ----------
+    rounds : int
+        Of the comparison.
+    seconds : float
+        For a kernel in each round.
+    inference : tuple of int
+        Batch sizes.
+    sizes : tuple of int
+        Sides of the square products.
+    reach : float
+        What of the largest product that a kernel calls reasonable for itself is measured.
+    training : float
+        Seconds after which a training ends, if its network is not trained by then.
+
+    """
+
+    rounds: int
+    seconds: float
+    inference: tuple[int, ...]
+    sizes: tuple[int, ...]
+    reach: float
+    training: float
+
+
+THOROUGH = Effort(
+    rounds=9,
+    seconds=0.6,
+    inference=(1, 4, 16, 64, 256, 1024),
+    sizes=(8, 16, 32, 64, 128, 256, 512, 1024, 2048),
+    reach=1.0,
+    training=10.0,
+)
+QUICK = Effort(
+    rounds=3,
+    seconds=0.15,
+    inference=(1, 32, 1024),
+    sizes=(8, 16, 32, 64, 128, 256, 512),
+    reach=1 / 16,
+    training=1.0,
+)
+
+# The three ways of gradient descent, of one network from the same weights.
+DESCENTS = ("batch", "mini-batch", "stochastic")
+DESCENT = Experiment(hidden=(32,), optimizer="sgd", learning_rate=0.1, epochs=30)
+SNAPSHOTS = (1, 8)  # epochs after which an approximation is looked at, besides the last
+PERIODS = 2  # of the sine that are drawn; the network has seen one
+
+
+class Study:
+    """What is to be measured, and how far it is.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The network that the kernels are compared with. Its kernel is of no importance.
+    names : sequence of str
+        Kernels, as `kernels.finding.find` takes them.
+    effort : Effort
+
+    """
+
+    def __init__(self, experiment: Experiment, names: Sequence[str], effort: Effort) -> None:
+        self.experiment, self.effort = experiment.resolved(), effort
+        self.comparison = Comparison(
+            experiment,
+            names,
+            rounds=effort.rounds,
+            seconds=effort.seconds,
+            inference=effort.inference,
+        )
+
+    @property
+    def parts(self) -> int:
+        """How often `measure` says that something begins."""
+        return self.comparison.parts + 2 * len(self.comparison.measured) + len(DESCENTS) + 1
+
+    def measure(self, begins: Begins = lambda name: None) -> dict[str, Any]:
+        """Measure and train; `begins` is told what comes next.
+
+        Raises
+        ------
+        ValueError
+            A kernel is wrong: `fastnn.comparison.ComparisonError` or
+            `fastnn.measuring.VerificationError`.
+
+        """
+        began = time.perf_counter()
+        self.comparison.verify()
+        self.comparison.measure(begins)
+        comparison = self.comparison.report()
+        (ceilings,) = comparison["ceilings"]["ceilings"]
+        peak = ceilings[self.experiment.dtype]["median"]
+        contenders = self.comparison.measured
+        speeds, curves = [], []
+        for contender in contenders:
+            begins(f"{contender.kernel}: square products")
+            speeds += self._speeds(contender.net.kernel, peak)
+        for contender in contenders:
+            begins(f"{contender.kernel}: a training")
+            curves.append(self._curve(contender))
+        return {
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "description": self.comparison.data.description,
+            "settings": asdict(self.experiment),
+            "comparison": comparison,
+            "speeds": speeds,
+            "curves": curves,
+            "descents": [self._descent(name, begins) for name in DESCENTS],
+            "approximation": self._approximation(begins),
+            "seconds": time.perf_counter() - began,
+        }
+
+    def _speeds(self, kernel: Kernel, peak: float) -> list[dict[str, Any]]:
+        """Return what a kernel reaches at square products."""
+        most = kernel.max_multiplications * self.effort.reach
+        sizes = [n for n in self.effort.sizes if n**3 <= most]
+        measured = measure_kernel(
+            kernel, [Product(n, n, n) for n in sizes], self.experiment.dtype, peak
+        )
+        return [{"n": n} | asdict(speed) for n, speed in zip(sizes, measured, strict=True)]
+
+    def _curve(self, contender: Contender) -> dict[str, Any]:
+        """Train the network under a kernel, for as many epochs as there is time for."""
+        run = Run.prepare(replace(self.experiment, kernel="numpy"))
+        run.net.kernel = contender.net.kernel
+        began = time.perf_counter()
+
+        def stop(training: Training) -> None:
+            if time.perf_counter() - began > self.effort.training:
+                raise StopTraining("its time is over")
+
+        history = fit(
+            run.net,
+            *run.training,
+            loss=run.loss,
+            optimizer=run.optimizer,
+            batch_size=self.experiment.batch_size,
+            epochs=self.experiment.epochs,
+            gradient_descent=self.experiment.gradient_descent,
+            validation_data=run.validation,
+            rng=run.rng,
+            callbacks=(stop,),
+            engine=self.experiment.engine,
+        )
+        test = evaluate(run.net, run.data.x_test, run.data.y_test, loss=run.loss)
+        return {
+            "kernel": contender.kernel,
+            "epochs": self.experiment.epochs,
+            "history": history.as_dicts(),
+            "test_accuracy": test.accuracy,
+            "test_loss": test.loss,
+        }
+
+    def _descent(self, name: str, begins: Begins) -> dict[str, Any]:
+        begins(f"{name} gradient descent")
+        run = Run.prepare(replace(DESCENT, gradient_descent=name, seed=self.experiment.seed))
+        run.train()
+        report = run.report()
+        kept = ("gradient_descent", "batch_size", "updates", "history", "test_accuracy")
+        return {key: report[key] for key in kept}
+
+    def _approximation(self, begins: Begins) -> dict[str, Any]:
+        """Let a network learn a sine, and look at it now and then."""
+        begins("a sine")
+        run = Run.prepare(Experiment(data="sine", seed=self.experiment.seed))
+        end = np.sqrt(3)  # inputs of the data set lie between -√3 and √3, one period
+        x = np.linspace(-PERIODS * end, PERIODS * end, 401)
+        answers = []
+
+        def look(training: Training) -> None:
+            epoch = len(training.history)
+            if epoch in (*SNAPSHOTS, training.epochs):
+                values = training.net(x[:, None])[:, 0].tolist()
+                answers.append({"epoch": epoch, "values": values})
+
+        run.train([look])
+        return {
+            "x": x.tolist(),
+            "target": np.sin(np.pi * x / end).tolist(),
+            "seen": (-end, end),
+            "answers": answers,
+            "updates": run.optimizer.steps,
+            "history": run.history.as_dicts(),
+            "test_loss": run.test.loss if run.test else None,
+        }
