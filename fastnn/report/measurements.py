@@ -141,9 +141,7 @@ class Study:
         sizes = [n for n in self.effort.sizes if n**3 <= most]
         products = [Product(n, n, n) for n in sizes]
         timings = measure_kernel(kernel, products, self.experiment.dtype)
-        return [
-            {"n": n} | asdict(each.speed(peak)) for n, each in zip(sizes, timings, strict=True)
-        ]
+        return [{"n": n} | asdict(each.speed(peak)) for n, each in zip(sizes, timings, strict=True)]
 
     def _curve(self, contender: Contender) -> dict[str, Any]:
         """Train the network under a kernel, for as many epochs as there is time for."""
