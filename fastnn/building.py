@@ -13,6 +13,8 @@ from fastnn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
 from fastnn.network import Sequential
 from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from fastnn.schedules import Constant, Cosine, Schedule, StepDecay, WarmUp
+from kernels import Kernel
+from kernels.finding import find
 
 ACTIVATIONS: dict[str, type[Layer]] = {
     "relu": ReLU,
@@ -36,16 +38,29 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def build_network(
-    experiment: Experiment, data: Dataset, rng: int | np.random.Generator
+    experiment: Experiment,
+    data: Dataset,
+    rng: int | np.random.Generator,
+    *,
+    kernel: Kernel | None = None,
 ) -> Sequential:
     """Return the network for `data`, which ends in a softmax where there are classes.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    data : Dataset
+    rng : int or numpy.random.Generator
+    kernel : Kernel, optional
+        The experiment's, where that has been found already.
 
     Raises
     ------
     ValueError
-        No kernel has the experiment's name for one.
+        There is no such kernel as the experiment names.
 
     """
+    kernel = kernel or find(experiment.kernel)
     before_relu = "relu" in experiment.activation
     layers: list[Layer] = []
     n_in = data.n_features
@@ -62,7 +77,7 @@ def build_network(
     layers.append(Dense(n_in, data.n_outputs, initializer=initializer))
     if data.classes is not None:
         layers.append(Softmax())
-    return Sequential(layers, kernel=experiment.kernel, dtype=experiment.dtype, rng=rng)
+    return Sequential(layers, kernel=kernel, dtype=experiment.dtype, rng=rng)
 
 
 def _initializer(name: str, *, before_relu: bool) -> Initializer:

@@ -20,6 +20,7 @@ from fastnn.layers import LAYERS
 from fastnn.network import Sequential
 from fastnn.optimizers import Optimizer
 from fastnn.training import Training
+from kernels import Kernel
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 
@@ -33,8 +34,14 @@ def save_network(net: Sequential, path: str | Path) -> None:
     _write(path, dict(net.parameters), {"architecture": _architecture(net)})
 
 
-def load_network(path: str | Path, *, kernel: str = "numba") -> Sequential:
+def load_network(path: str | Path, *, kernel: str | Kernel = "numba") -> Sequential:
     """Build the network that `save_network` wrote to `path`.
+
+    Parameters
+    ----------
+    path : path-like
+    kernel : str or Kernel
+        As `Sequential` takes it.
 
     Raises
     ------

@@ -52,7 +52,8 @@ class Experiment:
     initializer : {"auto", "glorot", "he", "normal", "uniform", "zeros"}
         How weights start; ``auto`` is He's for (leaky) ReLU, Glorot's otherwise.
     kernel : str
-        What computes the matrix products, see ``kernels.names()``.
+        What computes the matrix products, see `kernels.finding.find`: a module or a file is
+        imported, also when a run goes on.
     threads : int, optional
         Number of threads of a product; all that are there where not given.
     engine : {"auto", "python", "compiled"}
@@ -80,6 +81,8 @@ class Experiment:
     warmup : int
         Number of epochs over which the learning rate rises at first.
     dtype : {"float32", "float64"}
+    flush_denormals : bool
+        See `fastnn.fit`.
     seed : int
         Where all randomness comes from: weights, order, dropout, and splits of the data.
     validation : float
@@ -114,6 +117,7 @@ class Experiment:
     decay_factor: float = 0.5
     warmup: int = 0
     dtype: str = "float32"
+    flush_denormals: bool = False
     seed: int = 0
     validation: float = 0.1
 
@@ -126,8 +130,8 @@ class Experiment:
             self._check_whole(name, least)
         for name, (allowed, what) in _NUMBERS.items():
             self._check_number(name, allowed, what)
-        if not isinstance(self.nesterov, bool):
-            raise ExperimentError(f"nesterov must be true or false, not {self.nesterov!r}")
+        for name in ("nesterov", "flush_denormals"):
+            self._check_switch(name)
         self._check_hidden()
         self._check_combinations()
 
@@ -157,6 +161,11 @@ class Experiment:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not allowed(value):
             raise ExperimentError(f"{name} must be a number {what}, not {value!r}")
+
+    def _check_switch(self, name: str) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, bool):
+            raise ExperimentError(f"{name} must be true or false, not {value!r}")
 
     def _check_hidden(self) -> None:
         sizes = self.hidden

@@ -174,8 +174,3 @@ def _distributions(y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Ta
     if (rows < 0).any() or not np.allclose(rows.sum(axis=1), 1, atol=1e-5):
         raise ValueError("each row of one-hot targets must sum to 1, with nothing below 0")
     return rows
-
-
-LOSSES: dict[str, type[Loss]] = {
-    loss.__name__: loss for loss in (SoftmaxCrossEntropy, BinaryCrossEntropy, MeanSquaredError)
-}

@@ -5,7 +5,7 @@ with (`kernels.timing`).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -134,9 +134,31 @@ class Speed:
     ratio: Spread
 
 
+@dataclass(frozen=True)
+class Timing:
+    """A kernel's seconds at a product and the reference's, round by round."""
+
+    kernel: str
+    product: Product
+    own: timing.Seconds
+    reference: timing.Seconds
+
+    def speed(self, peak: float) -> Speed:
+        """Return what the kernel reaches where the FMA peak is `peak`, in FLOP/s."""
+        flops = 2 * self.product.multiplications / self.own
+        return Speed(
+            self.kernel,
+            str(self.product),
+            len(self.own),
+            Spread.of(flops),
+            Spread.of(flops / peak),
+            Spread.of(self.reference / self.own),
+        )
+
+
 def measure_kernel(
-    kernel: Kernel, products: Sequence[Product], dtype: str, peak: float, seconds: float = 0.1
-) -> list[Speed]:
+    kernel: Kernel, products: Sequence[Product], dtype: str, seconds: float = 0.1
+) -> list[Timing]:
     """Time a kernel against the reference, at those of some products that are reasonable for it.
 
     Parameters
@@ -144,8 +166,6 @@ def measure_kernel(
     kernel : Kernel
     products : sequence of Product
     dtype : str
-    peak : float
-        The FMA peak of the number of threads in use, in FLOP/s.
     seconds : float
         About how long to time each product; three calls of each kernel are made at least.
 
@@ -161,23 +181,9 @@ def measure_kernel(
     cases = [case(kernel, product, dtype) for product in chosen]
     measured = timing.measure(cases, seconds, threads=kernels.get_num_threads(), least=3)
     return [
-        _speed(kernel, product, peak, *times.T)
+        Timing(kernel.name, product, *times.T)
         for product, times in zip(chosen, measured, strict=True)
     ]
-
-
-def _speed(
-    kernel: Kernel, product: Product, peak: float, own: timing.Seconds, reference: timing.Seconds
-) -> Speed:
-    flops = 2 * product.multiplications / own
-    return Speed(
-        kernel.name,
-        str(product),
-        len(own),
-        Spread.of(flops),
-        Spread.of(flops / peak),
-        Spread.of(reference / own),
-    )
 
 
 def measure_ladder(
@@ -187,6 +193,9 @@ def measure_ladder(
     begins: Callable[[str], object] = lambda name: None,
 ) -> dict[str, Any]:
     """Measure the machine and then kernels, with as many threads as are set.
+
+    While they are measured, a processor may change its clock. Its FMA peak is therefore measured
+    again after each kernel, and the fastest is the one that all have their share of.
 
     Parameters
     ----------
@@ -206,18 +215,22 @@ def measure_ladder(
     """
     threads = kernels.get_num_threads()
     begins("machine")
-    ceilings = kernels.machine.measure([threads])
-    peak = getattr(ceilings.ceilings[0], dtype).median
-    speeds = []
+    measured = kernels.machine.measure([threads])
+    (ceilings,) = measured.ceilings
+    peaks = [getattr(ceilings, dtype)]
+    timings = []
     for kernel in map(kernels.get, kernels.names()) if ladder is None else ladder:
         begins(kernel.name)
-        speeds += measure_kernel(kernel, products, dtype, peak)
+        timings += measure_kernel(kernel, products, dtype)
+        peaks.append(kernels.machine.measure_peak(dtype, threads))
+    peak = max(peaks, key=lambda spread: spread.median)
+    measured = replace(measured, ceilings=(replace(ceilings, **{dtype: peak}),))
     return {
         "dtype": dtype,
         "threads": threads,
         "machine": machine(),
         "versions": versions(),
         "blas_restraints": blas_restraints(),
-        "ceilings": asdict(ceilings),
-        "speeds": [asdict(speed) for speed in speeds],
+        "ceilings": asdict(measured),
+        "speeds": [asdict(each.speed(peak.median)) for each in timings],
     }

@@ -17,6 +17,7 @@ from fastnn.layers import Softmax
 from fastnn.network import Sequential
 from fastnn.runs import CONFIG, WEIGHTS, load_data, read_report
 from fastnn.training import evaluate
+from kernels.finding import find
 from kernels.interface import Array
 
 
@@ -52,22 +53,28 @@ class Model:
         ----------
         path : path-like
         kernel : str, optional
-            The run's own where not given; ``numba`` for a file.
+            See `kernels.finding.find`. Where not given, the run's own, unless that is one to
+            be imported: a directory does not run code when it is read. ``numba`` for a file.
 
         Raises
         ------
         ValueError
-            There is no such kernel, or a file is damaged.
+            There is no such kernel, or it must be given; or a file is damaged.
         OSError
 
         """
         path = Path(path)
         if not path.is_dir():
-            return cls(path, load_network(path, kernel=kernel or "numba"), None, None)
+            return cls(path, load_network(path, kernel=find(kernel or "numba")), None, None)
         if not (path / CONFIG).is_file():
             raise ModelError(f"{path} holds no run: there is no {CONFIG}")
         experiment = Experiment(**read_settings(path / CONFIG))
-        net = load_network(path / WEIGHTS, kernel=kernel or experiment.kernel)
+        if kernel is None and ":" in experiment.kernel:
+            raise ModelError(
+                f"{path} was trained under {experiment.kernel}, which is not imported unasked: "
+                "say with --kernel whether it is to be that one or another"
+            )
+        net = load_network(path / WEIGHTS, kernel=find(kernel or experiment.kernel))
         classes = read_report(path).get("classes")
         return cls(path, net, experiment, None if classes is None else tuple(classes))
 

@@ -1,4 +1,8 @@
-"""Where the time of a step goes: line by line, and between the lines."""
+"""Where the time of a step goes: line by line, and between the lines.
+
+A line may take less time than Python needs to call it, and is repeated by compiled code. That
+is why there is a loop of its own here beside `kernels.timing.Stopwatch`, which calls from Python.
+"""
 
 import math
 import time

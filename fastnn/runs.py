@@ -33,6 +33,7 @@ from fastnn.losses import Loss, Targets
 from fastnn.network import Sequential
 from fastnn.optimizers import Optimizer
 from fastnn.training import Callback, Training, evaluate, fit, step_size
+from kernels.finding import find
 
 CONFIG, REPORT, LOG = "config.toml", "run.json", "history.csv"
 WEIGHTS, TRAINING = "weights.safetensors", "training.safetensors"
@@ -98,7 +99,7 @@ class Run:
 
         """
         experiment = experiment.resolved()
-        kernels.get(experiment.kernel)  # before the data, which may take long
+        kernel = find(experiment.kernel)  # before the data, which may take long
         if experiment.threads is not None:
             kernels.set_num_threads(experiment.threads)
         data = load_data(experiment)
@@ -115,7 +116,7 @@ class Run:
             data,
             training,
             validation if held_out.any() else None,
-            build_network(experiment, data, for_network),
+            build_network(experiment, data, for_network, kernel=kernel),
             build_loss(data),
             build_optimizer(experiment, steps_per_epoch),
             for_order,
@@ -213,6 +214,7 @@ class Run:
             callbacks=(StopOnNaN(), *keeping, *callbacks),
             history=self.history,
             engine=self.experiment.engine,
+            flush_denormals=self.experiment.flush_denormals,
         )
         if self.history.stopped:
             raise RunError(self.history.stopped)
@@ -328,9 +330,11 @@ def _check_fingerprint(directory: Path, data: Dataset) -> None:
 
 def _movable(experiment: Experiment) -> Experiment:
     """Make relative paths absolute, so that the run goes on from any working directory."""
-    data, data_dir = experiment.data, experiment.data_dir
+    data, data_dir, kernel = experiment.data, experiment.data_dir, experiment.kernel
     if data not in datasets.names():
         data = str(Path(data).absolute())
     if data_dir is not None:
         data_dir = str(Path(data_dir).absolute())
-    return replace(experiment, data=data, data_dir=data_dir)
+    if ".py:" in kernel:
+        kernel = str(Path(kernel).absolute())
+    return replace(experiment, data=data, data_dir=data_dir, kernel=kernel)

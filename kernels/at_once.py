@@ -8,7 +8,7 @@ table runs: no pass is compiled anew for it.
 
 from numba import njit, prange
 
-from kernels.denormals import read_mode, restore_mode
+from kernels.denormals import exchange_mode, read_mode, restore_mode
 from kernels.table import Integers, invoke
 from kernels.threads import get_numba_threads, set_numba_threads
 
@@ -17,8 +17,7 @@ from kernels.threads import get_numba_threads, set_numba_threads
 def _launch(rows: Integers) -> None:
     mode = read_mode()
     for i in prange(len(rows)):
-        before = read_mode()
-        restore_mode(mode)  # every thread flushes denormals, or none, as the one that asked
+        before = exchange_mode(mode)
         invoke(rows[i, 0], rows[i, 1])
         restore_mode(before)
 

@@ -28,6 +28,8 @@ Numba: TypeAlias = Any  # what Numba has no types for
 
 # Division by 0 gives infinity or NaN, as IEEE arithmetic has it, and no exception.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+# What calls a function from Python and from C takes long to compile; some need neither.
+WITHOUT_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def compiled(function: Function) -> Function:
@@ -38,8 +40,11 @@ def compiled(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """Compile a part of passes; LLVM inlines it, so that it is kept on disk in each of them."""
-    return cast(Function, numba.njit(**_OPTIONS)(function))
+    """Compile a part of passes, for compiled code alone to call.
+
+    LLVM inlines it, so that it is kept on disk in each of them.
+    """
+    return cast(Function, numba.njit(**_OPTIONS | WITHOUT_WRAPPERS)(function))
 
 
 def compiled_for(signature: Numba, function: Function) -> Function:

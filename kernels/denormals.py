@@ -6,7 +6,7 @@ fade away, all arithmetic goes through there and a training slows down several-f
 another mode, processors take denormal operands and results as 0 and lose no time. Bits change
 by it, so that it is off until somebody asks for it.
 
-The mode is kept in a register of each thread. `flush_to_zero` and `restore_mode` are for
+The mode is kept in a register of each thread. `exchange_mode` and `restore_mode` are for
 compiled code, which calls them on every thread that it computes on; `flushed` is for Python,
 where it concerns all that the thread computes meanwhile, by NumPy as well, but not the work
 that other threads do for it.
@@ -57,7 +57,7 @@ def _call(builder: ir.IRBuilder, name: str, result: ir.Type, *operands: ir.Value
 
 @intrinsic
 def read_mode(typing_context: object) -> Definition:
-    """Return this thread's mode, for `restore_mode` on another; 0 where no mode is known."""
+    """Return this thread's mode, for `exchange_mode` on another; 0 where no mode is known."""
     register = REGISTERS.get(platform.machine())
 
     def emit(builder: ir.IRBuilder) -> ir.Value:
@@ -97,16 +97,26 @@ def _flush_bits(typing_context: object) -> Definition:
 
 
 @compiled
-def flush_to_zero() -> int:
-    """Flush denormals on this thread from now on; return the mode before, for `restore_mode`."""
+def exchange_mode(mode: int) -> int:
+    """Take on a mode; return the one before, for `restore_mode`.
+
+    Work for several threads begins so on each, with the mode of the thread that asked for it:
+    they all flush denormals, or none.
+    """
     before: int = read_mode()
-    _write_mode(before | _flush_bits())
+    _write_mode(mode)
     return before
 
 
 @compiled
+def flush_to_zero() -> int:
+    """Flush denormals on this thread from now on; return the mode before, for `restore_mode`."""
+    return exchange_mode(read_mode() | _flush_bits())
+
+
+@compiled
 def restore_mode(before: int) -> None:
-    """Go back to the mode that `flush_to_zero` or `read_mode` returned."""
+    """Go back to the mode that `flush_to_zero` or `exchange_mode` returned."""
     _write_mode(before)
 
 

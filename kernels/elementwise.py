@@ -92,7 +92,8 @@ def _tiled(bias: Array, times: int) -> Array:
     if times == 1:
         return bias
     tiled = np.empty(times * bias.size, bias.dtype)
-    tiled[: bias.size] = bias
+    for j in range(bias.size):  # Numba takes seconds to compile a slice
+        tiled[j] = bias[j]
     done = bias.size
     while done < tiled.size:  # twice as many each time
         for j in range(done):

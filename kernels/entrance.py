@@ -25,7 +25,7 @@ from numba.core import errors
 from numba.core.dispatcher import Dispatcher
 from numba.np.arrayobj import make_array, populate_array
 
-from kernels.compiling import c_function, fingerprint
+from kernels.compiling import WITHOUT_WRAPPERS, c_function, fingerprint
 from kernels.intrinsics import Definition, NumbaType
 
 SLOT = 8  # bytes
@@ -96,10 +96,9 @@ def _compile(function: Dispatcher, kinds: tuple[NumbaType, ...]) -> Any:  # noqa
 
 
 def _without_wrappers(function: Dispatcher) -> Dispatcher:
-    """Return the pass without what calls it from Python, which takes long to compile."""
+    """Return the pass for compiled code alone to call."""
     options = {name: value for name, value in function.targetoptions.items() if name != "nopython"}
-    wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    bare: Dispatcher = numba.njit(**options | wrappers)(function.py_func)
+    bare: Dispatcher = numba.njit(**options | WITHOUT_WRAPPERS)(function.py_func)
     return bare
 
 

@@ -103,6 +103,29 @@ def measure(threads: Sequence[int] = (), *, rounds: int = 9) -> Machine:
     return Machine(vector_unit().name, caches(), memory, ceilings)
 
 
+def measure_peak(dtype: str, threads: int, *, rounds: int = 3) -> Spread:
+    """Measure the FMA peak in FLOP/s once more; takes less than a second.
+
+    Parameters
+    ----------
+    dtype : str
+        float32 or float64.
+    threads : int
+    rounds : int
+        Bursts; the median counts.
+
+    Raises
+    ------
+    ValueError
+        The number of threads is outside of 1 to all there are.
+
+    """
+    with Crew(threads) as crew:
+        burst = FMABurst(np.dtype(dtype), crew)
+        (seconds,) = alternate([[Stopwatch(burst, 0.0)]], rounds, settles=threads > 1)
+    return Spread.of(burst.flops / seconds)
+
+
 def _ceilings(threads: int, memory: int, rounds: int) -> Ceilings:
     with Crew(threads) as crew:
         bursts = [FMABurst(dtype, crew) for dtype in DTYPES]

@@ -30,7 +30,7 @@ from numba.extending import intrinsic
 
 from kernels.block import compile_block
 from kernels.compiling import compiled_for
-from kernels.denormals import read_mode, restore_mode
+from kernels.denormals import exchange_mode, read_mode, restore_mode
 from kernels.interface import Array
 from kernels.simd import INDEX
 from kernels.threads import (
@@ -147,8 +147,7 @@ def _launch(block, product, m_parts, n_parts, itemsize):  # type: ignore[no-unty
     mode = read_mode()
     for task in prange(m_parts * n_parts):
         i, j = task // n_parts, task % n_parts
-        before = read_mode()
-        restore_mode(mode)  # every thread flushes denormals, or none, as the one that asked
+        before = exchange_mode(mode)
         _call(block, _part(product, i, m_parts, j, n_parts, itemsize))
         restore_mode(before)
 

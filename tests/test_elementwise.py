@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 
 from kernels import elementwise
+from kernels.entrance import entrance
+from kernels.table import Table
 
 RNG = np.random.default_rng(0)
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-42, -1e-42, 800.0, -800.0]
+
+
+def run(function, *arguments):
+    """Run a pass as a plan does: compiled code calls it."""
+    Table([(entrance(function, arguments), arguments)]).run()
 
 
 def logistic(x):
@@ -39,7 +46,7 @@ def matrix(dtype, special=True):
 def test_activations(function, extra, expected, dtype):
     x = matrix(dtype)
     y = np.full_like(x, np.nan)
-    function(x, *map(dtype, extra), y)
+    run(function, x, *map(dtype, extra), y)
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(y, expected(x.astype(np.float64)), rtol=4 * eps, atol=eps**3)
 
@@ -63,7 +70,7 @@ def test_activations(function, extra, expected, dtype):
 def test_derivatives(function, extra, expected, dtype):
     y, dy = matrix(dtype, special=False), matrix(dtype, special=False)
     reference = expected(y.astype(np.float64), dy.astype(np.float64))
-    function(y, *map(dtype, extra), dy)
+    run(function, y, *map(dtype, extra), dy)
     np.testing.assert_allclose(dy, reference, atol=500 * np.finfo(dtype).eps)
 
 
@@ -72,13 +79,13 @@ def test_softmax(dtype):
     x = matrix(dtype, special=False)
     x[0, 0], x[1, 1], x[3] = 1e4, -np.inf, 7.0
     y = np.full_like(x, np.nan)
-    elementwise.softmax(x, y)
+    run(elementwise.softmax, x, y)
     exponentials = np.exp(x.astype(np.float64) - x.max(axis=1, keepdims=True))
     np.testing.assert_allclose(
         y, exponentials / exponentials.sum(axis=1, keepdims=True), atol=np.finfo(dtype).eps
     )
     x[4, 3] = np.nan
-    elementwise.softmax(x, y)
+    run(elementwise.softmax, x, y)
     assert np.isnan(y[4]).all()
     assert np.isfinite(y[:4]).all()
 
@@ -91,10 +98,10 @@ def test_softmax(dtype):
 def test_bias_and_its_gradient(dtype, shape):
     y, bias = RNG.normal(size=shape).astype(dtype), RNG.normal(size=shape[1]).astype(dtype)
     expected = y + bias
-    elementwise.add_bias(bias, y)
+    run(elementwise.add_bias, bias, y)
     assert (y == expected).all()
     d_bias = np.full_like(bias, np.nan)
-    elementwise.sum_rows(y, d_bias)
+    run(elementwise.sum_rows, y, d_bias)
     exact = y.sum(axis=0, dtype=np.float64)
     assert (abs(d_bias - exact) <= len(y) * np.finfo(dtype).eps * abs(y).sum(axis=0)).all()
 
@@ -108,9 +115,9 @@ def test_bias_and_activation_in_one_pass_are_the_two_passes(activation, dtype):
         bias = RNG.normal(size=shape[1]).astype(dtype)
         extra = (dtype(0.25),) if activation is elementwise.leaky_relu else ()
         biased, expected = x.copy(), np.empty_like(x)
-        elementwise.add_bias(bias, biased)
-        activation(biased, *extra, expected)
-        elementwise.AFTER_BIAS[activation](bias, *extra, x)
+        run(elementwise.add_bias, bias, biased)
+        run(activation, biased, *extra, expected)
+        run(elementwise.AFTER_BIAS[activation], bias, *extra, x)
         np.testing.assert_array_equal(x, expected)
 
 
@@ -119,14 +126,14 @@ def test_bias_and_activation_in_one_pass_are_the_two_passes(activation, dtype):
 def test_a_row_of_a_softmax_does_not_depend_on_the_others(columns, dtype):
     x = RNG.normal(0, 3, (40, columns)).astype(dtype)
     y, alone = np.empty_like(x), np.empty_like(x)
-    elementwise.softmax(x, y)
+    run(elementwise.softmax, x, y)
     for i in range(len(x)):
-        elementwise.softmax(x[i : i + 1], alone[i : i + 1])
+        run(elementwise.softmax, x[i : i + 1], alone[i : i + 1])
     np.testing.assert_array_equal(y, alone)
     together, alone = x[::-1].copy(), x[::-1].copy()
-    elementwise.softmax_backward(y, together)
+    run(elementwise.softmax_backward, y, together)
     for i in range(len(x)):
-        elementwise.softmax_backward(y[i : i + 1], alone[i : i + 1])
+        run(elementwise.softmax_backward, y[i : i + 1], alone[i : i + 1])
     np.testing.assert_array_equal(together, alone)
 
 
@@ -134,27 +141,27 @@ def test_a_row_of_a_softmax_does_not_depend_on_the_others(columns, dtype):
 def test_take_bytes(dtype):
     images = np.array([RNG.permutation(256) for _ in range(7)]).astype(np.uint8)  # every byte
     order, out = np.array([6, 0, 3, 3, 5, 1, 2]), np.full((3, 256), np.nan, dtype)
-    elementwise.take_bytes(images, order, np.array([2]), out)
+    run(elementwise.take_bytes, images, order, np.array([2]), out)
     np.testing.assert_array_equal(out, images[[3, 3, 5]] / dtype(255))
 
 
 @pytest.mark.parametrize("source", [matrix(np.float32), np.arange(7), matrix(np.float64)])
 def test_take_rows(source):
     order, out = np.array([6, 0, 3, 3, 5, 1, 2]), np.zeros((3, *source.shape[1:]), source.dtype)
-    elementwise.take_rows(source, order, np.array([2]), out)
+    run(elementwise.take_rows, source, order, np.array([2]), out)
     np.testing.assert_array_equal(out, source[[3, 3, 5]])
 
 
 def masks(rate, seed, step, stream, dtype=np.float32, size=100_000):
     y = np.empty((1, size), dtype)
     state = np.array([seed, step], np.uint64)
-    elementwise.dropout(np.ones_like(y), dtype(rate), state, stream, y)
+    run(elementwise.dropout, np.ones_like(y), dtype(rate), state, stream, y)
     return y[0] > 0
 
 
 def test_dropout_keeps_the_right_share_and_scales_it():
     x, y = matrix(np.float32, special=False), np.empty((7, 19), np.float32)
-    elementwise.dropout(x, np.float32(0.25), np.array([1, 2], np.uint64), 0, y)
+    run(elementwise.dropout, x, np.float32(0.25), np.array([1, 2], np.uint64), 0, y)
     kept = y != 0
     np.testing.assert_allclose(y[kept], x[kept] / 0.75, rtol=1e-6)
     for rate in (0.0, 0.1, 0.5, 0.9):

@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fail(f"{error.filename}: {reason}" if error.filename else reason)
     except MemoryError as error:
         fail(f"out of memory: {error}")
-    except ValueError as error:
+    except (ValueError, NotImplementedError) as error:  # the latter of denormals to be flushed
         fail(str(error))
     else:
         return status or 0

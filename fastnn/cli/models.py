@@ -13,7 +13,7 @@ ModelPath = Annotated[
 ]
 KernelOfModel = Annotated[
     str | None,
-    typer.Option(help="What computes the matrix products; the run's own kernel without."),
+    typer.Option(help="What computes the matrix products, as for train; the run's own without."),
 ]
 ThreadsOfModel = Annotated[
     int | None, typer.Option(help="Threads of a product; all there are without.")

@@ -84,13 +84,22 @@ WarmUp = Annotated[
 ]
 Kernel = Annotated[
     str | None,
-    _setting("kernel", "What computes the matrix products, see `fastnn kernels`.", _MACHINE),
+    _setting(
+        "kernel",
+        "What computes the matrix products: a name, see `fastnn kernels`, MODULE:NAME or "
+        "PATH.py:NAME.",
+        _MACHINE,
+    ),
 ]
 Threads = Annotated[
     int | None, _setting("threads", "Threads of a product; all there are without.", _MACHINE)
 ]
 Engine = Annotated[str | None, _setting("engine", "What goes from step to step.", _MACHINE)]
 DType = Annotated[str | None, _setting("dtype", "Of all that is computed.", _MACHINE)]
+FlushDenormals = Annotated[
+    bool | None,
+    _setting("flush_denormals", "Take numbers below the smallest normal one as 0.", _MACHINE),
+]
 Seed = Annotated[int | None, _setting("seed", "Where all randomness comes from.", _MACHINE)]
 
 Config = Annotated[

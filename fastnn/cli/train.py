@@ -42,6 +42,7 @@ def train(
     threads: o.Threads = None,
     engine: o.Engine = None,
     dtype: o.DType = None,
+    flush_denormals: o.FlushDenormals = None,
     seed: o.Seed = None,
     config: o.Config = None,
     out: o.Out = None,

@@ -139,10 +139,9 @@ class Study:
         """Return what a kernel reaches at square products."""
         most = kernel.max_multiplications * self.effort.reach
         sizes = [n for n in self.effort.sizes if n**3 <= most]
-        measured = measure_kernel(
-            kernel, [Product(n, n, n) for n in sizes], self.experiment.dtype, peak
-        )
-        return [{"n": n} | asdict(speed) for n, speed in zip(sizes, measured, strict=True)]
+        products = [Product(n, n, n) for n in sizes]
+        timings = measure_kernel(kernel, products, self.experiment.dtype)
+        return [{"n": n} | asdict(each.speed(peak)) for n, each in zip(sizes, timings, strict=True)]
 
     def _curve(self, contender: Contender) -> dict[str, Any]:
         """Train the network under a kernel, for as many epochs as there is time for."""

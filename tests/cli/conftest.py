@@ -48,11 +48,17 @@ def fastnn(capfd):
     return run
 
 
-@pytest.fixture
-def environment(tmp_path):
+@pytest.fixture(scope="session")
+def everywhere():
     """Return an environment in which a process finds the package, wherever it is started."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "XDG_CACHE_HOME": str(tmp_path)}
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+@pytest.fixture
+def environment(everywhere, tmp_path):
+    """Return such an environment, with the test's own cache directory."""
+    return everywhere | {"XDG_CACHE_HOME": str(tmp_path)}
 
 
 @pytest.fixture

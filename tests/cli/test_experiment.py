@@ -55,13 +55,15 @@ def test_toml_round_trip_of_text_and_sizes(data, data_dir, hidden):
     st.floats(0, exclude_min=True, allow_infinity=False),
     st.floats(0, 1, exclude_max=True),
     st.booleans(),
+    st.booleans(),
 )
-def test_toml_round_trip_of_numbers(rate, share, nesterov):
+def test_toml_round_trip_of_numbers(rate, share, nesterov, flush):
     experiment = Experiment(
         optimizer="sgd",
         learning_rate=rate,
         momentum=0.9,
         nesterov=nesterov,
+        flush_denormals=flush,
         validation=share,
         threads=3,
         seed=2**64,
@@ -102,6 +104,7 @@ def test_a_resolved_experiment_leaves_no_default_to_later_versions():
         ({"weight_decay": -0.1}, "weight_decay must be a number of at least 0"),
         ({"clip_norm": 0.0}, "clip_norm must be a number above 0"),
         ({"nesterov": "yes"}, "nesterov must be true or false"),
+        ({"flush_denormals": 1}, "flush_denormals must be true or false, not 1"),
         ({"momentum": 0.9}, "belong to the optimizer sgd, not to adam"),
         ({"optimizer": "sgd", "nesterov": True}, "nesterov needs a momentum"),
         ({"epochs": 3, "warmup": 3}, "warmup must be shorter than the run of 3 epochs"),

@@ -6,6 +6,7 @@ import pytest
 import kernels
 from fastnn import measuring
 from fastnn.measuring import Product, VerificationError, dense_products, measure_kernel
+from kernels.timing import Spread
 
 MEASURE = ("kernels", "--measure", "--kernels", "numba-naive,numpy", "--threads", "1")
 
@@ -56,6 +57,18 @@ def test_each_kernel_at_each_product_that_is_reasonable_for_it(fastnn, without_r
             assert 0 < speed[key]["low"] <= speed[key]["median"] <= speed[key]["high"]
 
 
+def test_the_fastest_of_the_peaks_counts(fastnn, monkeypatch, without_restraints):
+    """Which are measured before the kernels and after each."""
+    peaks = [Spread(2e15, 2e15, 2e15), Spread(1e15, 1e15, 1e15)]
+    monkeypatch.setattr(kernels.machine, "measure_peak", lambda dtype, threads: peaks.pop())
+    report = fastnn(*MEASURE, "--json").json
+    assert report["ceilings"]["ceilings"][0]["float32"]["median"] == 2e15
+    assert report["ceilings"]["ceilings"][0]["float64"]["median"] < 1e15
+    assert peaks == []
+    for speed in report["speeds"]:
+        assert speed["share"]["median"] == pytest.approx(speed["flops"]["median"] / 2e15)
+
+
 def test_text(fastnn, without_restraints):
     lines = fastnn(*MEASURE).out.splitlines()
     assert "float32, threads 1, BLAS " in lines[1]
@@ -76,7 +89,7 @@ def test_a_wrong_kernel_is_not_timed(monkeypatch, compute, product):
     monkeypatch.setattr(measuring.timing, "measure", pytest.fail)
     kernel = kernels.Kernel("wrong", "", compute)
     with pytest.raises(VerificationError, match="wrong: out"):
-        measure_kernel(kernel, [product], "float32", 1e9)
+        measure_kernel(kernel, [product], "float32")
 
 
 def test_a_wrong_kernel_is_an_error(fastnn, monkeypatch):

@@ -4,8 +4,10 @@ import shutil
 import signal
 import time
 
+import numpy as np
 import pytest
 
+from fastnn.checkpoint import load_network
 from fastnn.cli.signals import Interrupted
 
 OPTIONS = (
@@ -43,6 +45,45 @@ def test_a_longer_run_is_one_that_was_never_stopped(fastnn, tmp_path, optimizer)
     assert history(parts) == history(whole)
     assert (parts / "config.toml").read_text() == (whole / "config.toml").read_text()
     assert json.loads((parts / "run.json").read_text()) == report
+
+
+def test_a_kernel_from_a_file_is_found_from_another_directory(fastnn, tmp_path, monkeypatch):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import numpy as np\nfrom kernels import Kernel\nMINE = Kernel('mine', '', np.matmul)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    options = ("--hidden", 6, "--kernel", "mine.py:MINE", "--epochs")
+    for epochs, run in ((3, "whole"), (2, "parts")):
+        assert fastnn("train", *options, epochs, "--out", run).status == 0
+    monkeypatch.chdir("/")
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    report = fastnn("train", "--resume", parts, "--epochs", 3, "--json").json
+    assert (report["kernel"], report["settings"]["kernel"]) == ("mine", f"{file}:MINE")
+    assert weights(parts) == weights(whole)
+
+    fastnn("evaluate", parts).assert_error(f"{file}:MINE", "--kernel")  # runs no code unasked
+    for kernel in (f"{file}:MINE", "numpy"):
+        found = fastnn("evaluate", parts, "--kernel", kernel, "--json").json
+        assert found["test_accuracy"] == report["test_accuracy"]
+    file.unlink()
+    fastnn("train", "--resume", parts, "--epochs", 4).assert_error(str(file), "No such file")
+
+
+def test_denormals_stay_flushed(fastnn, tmp_path):
+    """Where all features are 0, weights decay by half in each step, for hundreds of steps."""
+    (tmp_path / "zeros.csv").write_text("".join(f"0,{i % 2}\n" for i in range(20)))
+    options = ("--data", tmp_path / "zeros.csv", "--hidden", "none", "--optimizer", "sgd")
+    options += ("--gradient-descent", "stochastic", "--learning-rate", 0.5, "--weight-decay", 1)
+
+    def largest(run, *more):
+        assert fastnn("train", *options, *more, "--out", run).status == 0
+        fastnn("train", "--resume", run, "--epochs", 25)
+        return abs(load_network(run / "weights.safetensors").parameters["dense_1.weights"]).max()
+
+    smallest_normal = np.finfo(np.float32).tiny
+    assert largest(tmp_path / "flushed", "--flush-denormals", "--epochs", 3) >= smallest_normal
+    assert largest(tmp_path / "not", "--epochs", 3) < smallest_normal
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_python():
     """Run a script in a fresh interpreter, with more in its environment; return what it prints."""
 
@@ -24,5 +25,17 @@ def run_python():
         )
         assert result.returncode == 0, result.stderr
         return result.stdout.strip()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_side_by_side(run_python):
+    """Run scripts, each with its environment, at the same time: what compiles for seconds."""
+
+    def run(*calls):
+        with ThreadPoolExecutor() as pool:
+            running = [pool.submit(run_python, script, **more) for script, more in calls]
+            return [each.result() for each in running]
 
     return run

@@ -1,23 +1,48 @@
 """What becomes of the micro-kernel in machine code."""
 
+import json
 import re
+from typing import NamedTuple
 
 import pytest
 
 from tests.kernels.units import AVX2, AVX512, SSE2, only_x86
 
 SCRIPT = """
+import json
 import numpy as np
 from numba.core.caching import NullCache
 from kernels import block, compiling
 from kernels.tiling import tiling
 
 compiling._cache_of = lambda function: NullCache()  # what comes from disk has no assembly
-dtype = np.dtype("{dtype}")
-tiles = tiling(dtype.itemsize)
-print(tiles.mr, tiles.vectors)
-print(block.compile_block(dtype)._library.get_asm_str())
+compiled = {}
+for dtype in map(np.dtype, ("float32", "float64")):
+    tiles = tiling(dtype.itemsize)
+    assembly = block.compile_block(dtype)._library.get_asm_str()
+    compiled[dtype.name] = tiles.mr, tiles.vectors, assembly
+print(json.dumps(compiled))
 """
+
+
+class Unit(NamedTuple):
+    environment: dict[str, str]
+    register: str
+    arithmetic: list[str]
+
+
+UNITS = {
+    "AVX-512": Unit(AVX512, "zmm", ["vfmadd"]),
+    "AVX2": Unit(AVX2, "ymm", ["vfmadd"]),
+    "SSE2": Unit(SSE2, "xmm", ["mul", "add"]),
+}
+
+
+@pytest.fixture(scope="module")
+def blocks(run_side_by_side):
+    """Map each unit to what becomes of the block for each dtype: mr, vectors, assembly."""
+    outputs = run_side_by_side(*((SCRIPT, unit.environment) for unit in UNITS.values()))
+    return dict(zip(UNITS, map(json.loads, outputs), strict=True))
 
 
 def innermost_loops(assembly, function):
@@ -66,18 +91,11 @@ tile:
 
 @only_x86
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    ("environment", "register", "arithmetic"),
-    [(AVX512, "zmm", ["vfmadd"]), (AVX2, "ymm", ["vfmadd"]), (SSE2, "xmm", ["mul", "add"])],
-    ids=["AVX-512", "AVX2", "SSE2"],
-)
-def test_a_step_of_the_tile_is_vector_arithmetic_alone(
-    run_python, environment, register, arithmetic, dtype
-):
+@pytest.mark.parametrize("name", UNITS)
+def test_a_step_of_the_tile_is_vector_arithmetic_alone(blocks, name, dtype):
     """One multiply-add for each of its vectors, all in registers of the full width."""
-    output = run_python(SCRIPT.format(dtype=dtype), **environment)
-    sizes, assembly = output.split("\n", 1)
-    mr, vectors = map(int, sizes.split())
+    mr, vectors, assembly = blocks[name][dtype]
+    _, register, arithmetic = UNITS[name]
     (loop,) = innermost_loops(assembly, f"tile_{dtype}_{mr}x{vectors}")
     suffix = {"float32": "ps", "float64": "pd"}[dtype]
     for operation in arithmetic:

@@ -9,31 +9,42 @@ import pytest
 import kernels
 from kernels import compiling
 
-# A product, and a pass that inlines a function from another file.
-SCRIPT = """
+IMPORTS = """
 import logging, sys
 sys.path.insert(0, {path!r})
 logging.basicConfig(format="%(name)s: %(message)s", stream=sys.stdout)
 import numpy as np, kernels
-from kernels import elementwise, packed
+from numba import types
+from kernels import compiling, elementwise, functions, packed
 assert kernels.__file__.startswith({path!r})
-one, x = np.ones((1, 1), np.float32), np.zeros(1, np.float32)
+"""
+# Each prints a result, and how often it came from the disk.
+PRODUCT = """
+one = np.ones((1, 1), np.float32)
 print(*kernels.get("numba")(one, one)[0], packed.cache_hits(one.dtype))
-elementwise.sigmoid(x, x)
+"""
+C_FUNCTION = """
+identity = compiling.c_function(types.float64(types.float64), functions.identity.py_func)
+print(identity.ctypes(1.0), identity.cache_hits)
+"""
+PASS = """
+x = np.zeros(1, np.float32)
+elementwise.sigmoid(x, x)  # which inlines a function from another file
 print(*x, sum(elementwise.sigmoid.stats.cache_hits.values()))
 """
 
 
 @pytest.fixture
 def copy(tmp_path, run_python):
-    """Copy the package, and return its folder and what runs the script on it."""
+    """Copy the package, and return its folder and what runs parts of a script on it."""
     package = tmp_path / "kernels"
     shutil.copytree(
         Path(kernels.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
     )
 
-    def run(**environment):
-        return run_python(SCRIPT.format(path=str(tmp_path)), **environment).splitlines()
+    def run(*parts, **environment):
+        script = "".join([IMPORTS.format(path=str(tmp_path)), *parts])
+        return run_python(script, **environment).splitlines()
 
     return package, run
 
@@ -41,22 +52,21 @@ def copy(tmp_path, run_python):
 def test_no_stale_code(copy, tmp_path):
     package, run = copy
     environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    assert run(**environment) == ["1.0 0", "0.5 0"]
-    assert run(**environment) == ["1.0 1", "0.5 1"]
+    assert run(PRODUCT, PASS, **environment) == ["1.0 0", "0.5 0"]
     with (package / "simd.py").open("a") as simd:
         simd.write("\nVectors.multiply_add = lambda self, x, y, z: z\n")
-    assert run(**environment) == ["0.0 0", "0.5 1"]
+    assert run(PRODUCT, PASS, **environment) == ["0.0 0", "0.5 1"]
     with (package / "functions.py").open("a") as functions:
         functions.write("\n\n@inlined\ndef logistic(x):\n    return x\n")
-    assert run(**environment) == ["0.0 1", "0.0 0"]
+    assert run(PRODUCT, PASS, **environment) == ["0.0 1", "0.0 0"]
 
 
 def test_read_only_installation(copy, tmp_path):
     package, run = copy
     (package / "__pycache__").touch()  # a file, so that not even root can write there
     environment = {"NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": str(tmp_path / "user")}
-    assert run(**environment) == ["1.0 0", "0.5 0"]
-    assert run(**environment) == ["1.0 1", "0.5 1"]
+    assert run(C_FUNCTION, PASS, **environment) == ["1.0 0", "0.5 0"]
+    assert run(C_FUNCTION, PASS, **environment) == ["1.0 1", "0.5 1"]
 
 
 def test_nowhere_to_write(copy, tmp_path):
@@ -64,7 +74,7 @@ def test_nowhere_to_write(copy, tmp_path):
     (package / "__pycache__").touch()
     environment = {"NUMBA_CACHE_DIR": str(package / "__pycache__")}
     environment["XDG_CACHE_HOME"] = environment["NUMBA_CACHE_DIR"]
-    said, *results = run(**environment)
+    said, *results = run(C_FUNCTION, PASS, **environment)
     assert said.startswith("kernels.compiling: compiled code is not kept")
     assert "NUMBA_CACHE_DIR" in said
     assert results == ["1.0 0", "0.5 0"]

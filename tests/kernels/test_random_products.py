@@ -137,10 +137,8 @@ def test_some_random_products(threads):
         check(random_case(number)._replace(threads=threads))
 
 
-def test_where_caches_are_small(run_python):
-    """There, every loop around the micro-kernel is passed several times."""
-    run_python(
-        """
+# Every loop around the micro-kernel is passed several times there.
+SMALL_CACHES = """
 from numba.core.caching import NullCache
 from kernels import compiling, tiling
 
@@ -150,10 +148,15 @@ compiling._cache_of = lambda function: NullCache()  # which would not notice
 
 from tests.kernels.test_random_products import check, random_case
 
-for dtype in (4, 8):
-    tiles = tiling.tiling(dtype)
-    assert max(tiles.mc, tiles.kc, tiles.nc) < 200
-for number in range(QUICK):
-    check(random_case(number))
-""".replace("QUICK", str(QUICK))
-    )
+tiles = tiling.tiling({dtype.itemsize})
+assert max(tiles.mc, tiles.kc, tiles.nc) < 200
+for number in range({QUICK}):
+    case = random_case(number)
+    if case.dtype == "{dtype}":
+        check(case)
+"""
+
+
+def test_where_caches_are_small(run_side_by_side):
+    scripts = [SMALL_CACHES.format(dtype=dtype, QUICK=QUICK) for dtype in DTYPES]
+    run_side_by_side(*((script, {}) for script in scripts))
