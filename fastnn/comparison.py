@@ -200,6 +200,7 @@ class Comparison:
             if threads > 1:
                 timing.settle()
             contender.profile = self._profile(contender.net)
+        self.ceilings = kernels.machine.measure_again(self.ceilings, self.experiment.dtype)
 
     def _watches(self, contender: Contender) -> list[timing.Watch]:
         """Return what times a step of training, and inference for each batch size."""

@@ -5,7 +5,7 @@ with (`kernels.timing`).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -216,15 +216,12 @@ def measure_ladder(
     threads = kernels.get_num_threads()
     begins("machine")
     measured = kernels.machine.measure([threads])
-    (ceilings,) = measured.ceilings
-    peaks = [getattr(ceilings, dtype)]
     timings = []
     for kernel in map(kernels.get, kernels.names()) if ladder is None else ladder:
         begins(kernel.name)
         timings += measure_kernel(kernel, products, dtype)
-        peaks.append(kernels.machine.measure_peak(dtype, threads))
-    peak = max(peaks, key=lambda spread: spread.median)
-    measured = replace(measured, ceilings=(replace(ceilings, **{dtype: peak}),))
+        measured = kernels.machine.measure_again(measured, dtype)
+    peak = getattr(measured.ceilings[0], dtype)
     return {
         "dtype": dtype,
         "threads": threads,

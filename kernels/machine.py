@@ -13,7 +13,7 @@ ceiling: on a processor that changes its clock it is one that no longer work can
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -33,6 +33,7 @@ from kernels.timing import Spread, Stopwatch, alternate
 
 BURST = 0.02  # seconds
 BURST_OF_THREADS = 0.1  # since waking them takes up to a millisecond
+ROUNDS_AGAIN = 3
 MOST_BYTES = 256 * 2**20  # for the arrays that the memory is measured with
 _CALIBRATION = 2**15  # iterations
 
@@ -103,26 +104,31 @@ def measure(threads: Sequence[int] = (), *, rounds: int = 9) -> Machine:
     return Machine(vector_unit().name, caches(), memory, ceilings)
 
 
-def measure_peak(dtype: str, threads: int, *, rounds: int = 3) -> Spread:
-    """Measure the FMA peak in FLOP/s once more; takes less than a second.
+def measure_again(machine: Machine, dtype: str) -> Machine:
+    """Measure the FMA peaks once more, less than a second each, and keep the faster ones.
+
+    A processor changes its clock: what is measured later may be above an earlier peak.
 
     Parameters
     ----------
+    machine : Machine
     dtype : str
-        float32 or float64.
-    threads : int
-    rounds : int
-        Bursts; the median counts.
-
-    Raises
-    ------
-    ValueError
-        The number of threads is outside of 1 to all there are.
+        float32 or float64: the peaks that are measured.
 
     """
+
+    def faster(ceilings: Ceilings) -> Ceilings:
+        peaks = _peak(dtype, ceilings.threads), getattr(ceilings, dtype)
+        return replace(ceilings, **{dtype: max(peaks, key=lambda peak: peak.median)})
+
+    return replace(machine, ceilings=tuple(map(faster, machine.ceilings)))
+
+
+def _peak(dtype: str, threads: int) -> Spread:
     with Crew(threads) as crew:
         burst = FMABurst(np.dtype(dtype), crew)
-        (seconds,) = alternate([[Stopwatch(burst, 0.0)]], rounds, settles=threads > 1)
+        watch = Stopwatch(burst, 0.0)
+        (seconds,) = alternate([[watch]], ROUNDS_AGAIN, settles=threads > 1)
     return Spread.of(burst.flops / seconds)
 
 

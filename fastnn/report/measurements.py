@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+import kernels.machine
 from fastnn.comparison import Comparison, Contender
 from fastnn.experiment import Experiment
-from fastnn.measuring import Product, measure_kernel
+from fastnn.measuring import Product, Timing, measure_kernel
 from fastnn.runs import Run
 from fastnn.training import StopTraining, Training, evaluate, fit
 from kernels import Kernel
@@ -112,14 +113,16 @@ class Study:
         began = time.perf_counter()
         self.comparison.verify()
         self.comparison.measure(begins)
-        comparison = self.comparison.report()
-        (ceilings,) = comparison["ceilings"]["ceilings"]
-        peak = ceilings[self.experiment.dtype]["median"]
+        assert self.comparison.ceilings is not None
+        dtype, ceilings = self.experiment.dtype, self.comparison.ceilings
         contenders = self.comparison.measured
-        speeds, curves = [], []
+        timings, curves = [], []
         for contender in contenders:
             begins(f"{contender.kernel}: square products")
-            speeds += self._speeds(contender.net.kernel, peak)
+            timings += self._squares(contender.net.kernel)
+            ceilings = kernels.machine.measure_again(ceilings, dtype)
+        self.comparison.ceilings = ceilings
+        peak = getattr(ceilings.ceilings[0], dtype).median
         for contender in contenders:
             begins(f"{contender.kernel}: a training")
             curves.append(self._curve(contender))
@@ -127,21 +130,22 @@ class Study:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "description": self.comparison.data.description,
             "settings": asdict(self.experiment),
-            "comparison": comparison,
-            "speeds": speeds,
+            "comparison": self.comparison.report(),
+            "speeds": [{"n": n} | asdict(timing.speed(peak)) for n, timing in timings],
             "curves": curves,
             "descents": [self._descent(name, begins) for name in DESCENTS],
             "approximation": self._approximation(begins),
             "seconds": time.perf_counter() - began,
         }
 
-    def _speeds(self, kernel: Kernel, peak: float) -> list[dict[str, Any]]:
-        """Return what a kernel reaches at square products."""
+    def _squares(self, kernel: Kernel) -> list[tuple[int, Timing]]:
+        """Time a kernel at square products, by their side."""
         most = kernel.max_multiplications * self.effort.reach
         sizes = [n for n in self.effort.sizes if n**3 <= most]
         products = [Product(n, n, n) for n in sizes]
-        timings = measure_kernel(kernel, products, self.experiment.dtype)
-        return [{"n": n} | asdict(each.speed(peak)) for n, each in zip(sizes, timings, strict=True)]
+        return list(
+            zip(sizes, measure_kernel(kernel, products, self.experiment.dtype), strict=True)
+        )
 
     def _curve(self, contender: Contender) -> dict[str, Any]:
         """Train the network under a kernel, for as many epochs as there is time for."""

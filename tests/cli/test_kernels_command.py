@@ -60,7 +60,7 @@ def test_each_kernel_at_each_product_that_is_reasonable_for_it(fastnn, without_r
 def test_the_fastest_of_the_peaks_counts(fastnn, monkeypatch, without_restraints):
     """Which are measured before the kernels and after each."""
     peaks = [Spread(2e15, 2e15, 2e15), Spread(1e15, 1e15, 1e15)]
-    monkeypatch.setattr(kernels.machine, "measure_peak", lambda dtype, threads: peaks.pop())
+    monkeypatch.setattr(kernels.machine, "_peak", lambda dtype, threads: peaks.pop())
     report = fastnn(*MEASURE, "--json").json
     assert report["ceilings"]["ceilings"][0]["float32"]["median"] == 2e15
     assert report["ceilings"]["ceilings"][0]["float64"]["median"] < 1e15

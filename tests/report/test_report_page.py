@@ -62,7 +62,7 @@ def test_figures_are_titled_described_and_follow_the_theme(page):
             re.search(f"<{tag} [^>]*>(.*?)</{tag}>", figure)[1] for tag in ("title", "desc")
         )
         assert f"<figcaption>{title}</figcaption>" in figure
-        assert len(description) > 40
+        assert len(description) > 30
         assert "var(--ink)" in figure
         for colour in VARIABLES:
             assert colour not in figure

@@ -33,7 +33,9 @@ def keep(directory, commit, day, times, *, machine="here", benchmark=BENCHMARK):
         started_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
     results.save(str(directory))
-    (directory / machine / "machine.json").write_text(json.dumps({"machine": machine}))
+    (directory / machine / "machine.json").write_text(
+        json.dumps({"machine": machine, "version": 1})
+    )
 
 
 def test_no_results_are_no_past(tmp_path):
