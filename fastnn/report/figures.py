@@ -224,16 +224,12 @@ def draw_losses(
 def kernel_curves(
     curves: Sequence[Report],
 ) -> dict[str, tuple[Sequence[Report], dict[str, Any]]]:
-    """Return what `draw_losses` takes for kernels: widest first, so that all can be seen."""
+    """Return what `draw_losses` takes for kernels; markers alternate, as their curves are one."""
     names = [curve["kernel"] for curve in curves]
     return {
         curve["kernel"]: (
             curve["history"],
-            look(curve["kernel"], names)
-            | {
-                "linewidth": 1.3 + 1.2 * (len(names) - 1 - place),
-                "markevery": max(1, len(curve["history"]) // 4),
-            },
+            look(curve["kernel"], names) | {"markevery": (place, len(names))},
         )
         for place, curve in enumerate(curves)
     }

@@ -148,9 +148,16 @@ def test_what_a_batch_is_worth(made):
 
 def test_trainings_are_compared_epoch_by_epoch(made):
     same, quickest, cut = conclusions.curves(made)
-    assert "by 1e-05 at most" in same
+    assert "by 1e-05 at most, relatively, which is rounding." in same
     assert "makes all 2 epochs in 1.00 s, and is then right on 98.0%" in quickest
     assert cut == "Not all had the time to: `naive` (1) made fewer epochs."
+
+
+def test_losses_that_have_parted_are_no_mere_rounding(made):
+    made["curves"][1]["history"][1]["loss"] = 1.5
+    assert (
+        "by 5e-01 at most, relatively, which rounding has grown to" in (conclusions.curves(made)[0])
+    )
 
 
 def test_a_regression_has_an_error_instead(made):
