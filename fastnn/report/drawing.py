@@ -13,7 +13,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
 from fastnn.formats import duration
 
@@ -66,6 +66,7 @@ _KERNELS = {
     "numpy": (ORANGE, "P"),
 }
 _OTHERS = ((SKY, "X"), (INK, "*"), (MUTED, "<"))
+FEW, SOME = 4, 40  # times: how little a logarithmic axis may span
 WIDTH = 5.4  # inches: about what a phone has in points, so that text keeps its size there
 
 
@@ -88,17 +89,26 @@ def style() -> Any:  # noqa: ANN401 - a context of Matplotlib's
 
 
 def logarithmic(axis: Any, write: Callable[[float], str], base: int = 10) -> None:  # noqa: ANN401
-    """Make an axis logarithmic, its powers of `base` written out."""
+    """Make an axis logarithmic, its powers of `base` written out; to be called with lines drawn.
+
+    Where they span little, there may be no power among them, and other numbers are written.
+    """
     setter = axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale
     setter("log", base=base)
-    axis.set_major_locator(LogLocator(base, numticks=9))
+    low, high = axis.axes.get_xlim() if axis.axis_name == "x" else axis.axes.get_ylim()
+    locator: Locator = LogLocator(base, numticks=9)
+    if high < FEW * low:
+        locator = MaxNLocator(5)
+    elif base == 10 and high < SOME * low:
+        locator = LogLocator(base, subs=(1, 2, 5), numticks=9)
+    axis.set_major_locator(locator)
     axis.set_major_formatter(FuncFormatter(lambda value, place: write(value)))
     axis.set_minor_formatter(NullFormatter())
 
 
 def short(value: float) -> str:
     """Return a number for a tick: ``0.01``, ``1``, ``1,000``."""
-    return f"{value:,.0f}" if value >= 1 else f"{value:.10f}".rstrip("0")
+    return f"{value:,.10f}".rstrip("0").rstrip(".")
 
 
 def short_duration(seconds: float) -> str:

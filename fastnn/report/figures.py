@@ -30,6 +30,7 @@ from fastnn.report.drawing import (
 )
 
 Report = Mapping[str, Any]
+SMALL_CHANGE = 1.3  # times
 DESCENT_COLOURS = (ORANGE, BLUE, GREEN)
 # The parts of a step, in its order.
 PARTS = {
@@ -267,6 +268,9 @@ def draw_past(axes: Axes, series: Mapping[str, Sequence[float | None]], commits:
     places = range(len(commits))
     for name, values in series.items():
         axes.plot(places, [math.nan if v is None else v for v in values], **look(name, names))
+    known = [value for values in series.values() for value in values if value is not None]
+    if max(known) < SMALL_CHANGE * min(known):  # lest noise look like mountains
+        axes.set_ylim(min(known) / SMALL_CHANGE, max(known) * SMALL_CHANGE)
     logarithmic(axes.yaxis, short_duration)
     every = max(1, -(-len(commits) // 8))
     axes.set_xticks(list(places)[::every], commits[::every], rotation=30, ha="right")
