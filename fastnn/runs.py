@@ -200,6 +200,15 @@ class Run:
             The directory cannot be written to any more; it keeps what it held before.
 
         """
+        self.fit(callbacks)
+        if self.history.stopped:
+            raise RunError(self.history.stopped)
+        self.test = self.evaluate()
+        if self.directory is not None:
+            _write_json(self.directory / REPORT, self.report())
+
+    def fit(self, callbacks: Iterable[Callback] = ()) -> None:
+        """Train, until a callback ends it: see `train`, which does not take that for an end."""
         keeping = () if self.directory is None else (self._keep,)
         fit(
             self.net,
@@ -216,11 +225,10 @@ class Run:
             engine=self.experiment.engine,
             flush_denormals=self.experiment.flush_denormals,
         )
-        if self.history.stopped:
-            raise RunError(self.history.stopped)
-        self.test = evaluate(self.net, self.data.x_test, self.data.y_test, loss=self.loss)
-        if self.directory is not None:
-            _write_json(self.directory / REPORT, self.report())
+
+    def evaluate(self) -> Evaluation:
+        """Return loss and accuracy on the test samples, with the network as it is."""
+        return evaluate(self.net, self.data.x_test, self.data.y_test, loss=self.loss)
 
     def _beginning(self) -> Training:
         """Return the training as it stands before its first step."""

@@ -20,14 +20,7 @@ def kernels(
     measure: Annotated[
         bool, typer.Option("--measure", help="Measure each at squares and at a network's products.")
     ] = False,
-    only: Annotated[
-        str | None,
-        typer.Option(
-            "--kernels",
-            metavar="NAMES",
-            help="To measure, separated by commas, as check takes them; all without.",
-        ),
-    ] = None,
+    only: o.Kernels = None,
     threads: o.Threads = None,
     dtype: o.DType = None,
     json: o.Json = False,

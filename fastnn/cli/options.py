@@ -91,6 +91,14 @@ Kernel = Annotated[
         _MACHINE,
     ),
 ]
+Kernels = Annotated[
+    str | None,
+    typer.Option(
+        "--kernels",
+        metavar="NAMES",
+        help="Kernels, separated by commas, as `fastnn kernels check` takes them; all without.",
+    ),
+]
 Threads = Annotated[
     int | None, _setting("threads", "Threads of a product; all there are without.", _MACHINE)
 ]

@@ -17,14 +17,7 @@ def report(
         "report.html"
     ),
     quick: Annotated[bool, typer.Option("--quick", help="Measure little, in a minute.")] = False,
-    only: Annotated[
-        str | None,
-        typer.Option(
-            "--kernels",
-            metavar="NAMES",
-            help="Kernels, separated by commas, as `fastnn kernels check` takes them; all without.",
-        ),
-    ] = None,
+    only: o.Kernels = None,
     asv: Annotated[Path, typer.Option(help="Where asv keeps its results.")] = Path(".asv/results"),
     data: o.Data = None,
     data_dir: o.DataDir = None,

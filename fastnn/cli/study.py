@@ -20,14 +20,7 @@ from fastnn.tables import EXTRAPOLATED, inference_table, products_table, trainin
 
 def compare(
     context: typer.Context,
-    only: Annotated[
-        str | None,
-        typer.Option(
-            "--kernels",
-            metavar="NAMES",
-            help="Kernels, separated by commas, as `fastnn kernels check` takes them; all without.",
-        ),
-    ] = None,
+    only: o.Kernels = None,
     rounds: Annotated[int, typer.Option(help="How often each is timed; the median counts.")] = 5,
     seconds: Annotated[float, typer.Option(help="About how long each is timed in a round.")] = 0.3,
     inference: Annotated[

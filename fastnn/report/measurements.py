@@ -13,7 +13,7 @@ from fastnn.comparison import Comparison, Contender
 from fastnn.experiment import Experiment
 from fastnn.measuring import Product, Timing, measure_kernel
 from fastnn.runs import Run
-from fastnn.training import StopTraining, Training, evaluate, fit
+from fastnn.training import StopTraining, Training
 from kernels import Kernel
 
 Begins = Callable[[str], object]
@@ -157,24 +157,12 @@ class Study:
             if time.perf_counter() - began > self.effort.training:
                 raise StopTraining("its time is over")
 
-        history = fit(
-            run.net,
-            *run.training,
-            loss=run.loss,
-            optimizer=run.optimizer,
-            batch_size=self.experiment.batch_size,
-            epochs=self.experiment.epochs,
-            gradient_descent=self.experiment.gradient_descent,
-            validation_data=run.validation,
-            rng=run.rng,
-            callbacks=(stop,),
-            engine=self.experiment.engine,
-        )
-        test = evaluate(run.net, run.data.x_test, run.data.y_test, loss=run.loss)
+        run.fit([stop])
+        test = run.evaluate()
         return {
             "kernel": contender.kernel,
             "epochs": self.experiment.epochs,
-            "history": history.as_dicts(),
+            "history": run.history.as_dicts(),
             "test_accuracy": test.accuracy,
             "test_loss": test.loss,
         }
