@@ -51,7 +51,7 @@ def fit_to(net, optimizer, data, epochs):
 class Step(ShortCalls):
     """Forward, loss, backward and update on a batch of 64."""
 
-    params = [KERNELS, ["64-128-10", "784-128-10", "784-512-512-10"], OPTIMIZERS]
+    params = [KERNELS, ["784-128-10", "784-512-512-10"], OPTIMIZERS]
     param_names = ["kernel", "network", "optimizer"]
 
     def time_step(self, kernel, sizes, optimizer):
