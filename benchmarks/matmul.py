@@ -106,13 +106,13 @@ class Speeds:
     setup_cache.timeout = 300
 
     def track_gflops(self, speeds, kernel, n, dtype, threads):
-        return look_up(speeds, kernel, n, dtype, threads).flops.median / 1e9
+        return round(look_up(speeds, kernel, n, dtype, threads).flops.median / 1e9, 3)
 
     track_gflops.unit = "GFLOP/s"
     track_gflops.pretty_name = "speed of n × n times n × n"
 
     def track_share_of_peak(self, speeds, kernel, n, dtype, threads):
-        return 100 * look_up(speeds, kernel, n, dtype, threads).share.median
+        return round(100 * look_up(speeds, kernel, n, dtype, threads).share.median, 3)
 
     track_share_of_peak.unit = "% of the FMA peak"
     track_share_of_peak.pretty_name = "n × n times n × n, as a share of the FMA peak"
@@ -128,7 +128,7 @@ def measured_speeds(threads):
             continue
         peaks = peaks or kernels.machine.measure([threads], rounds=5).ceilings[0]
         # Each is timed several times over, hence a quarter of what is reasonable for one call.
-        sizes = [n for n in SIZES if n**3 <= kernel.max_multiplications // 4]
+        sizes = [n for n in SIZES if 4 * n**3 <= kernel.max_multiplications]
         products = [Product(n, n, n) for n in sizes]
         for dtype in DTYPES:
             speeds = measure_kernel(kernel, products, dtype, getattr(peaks, dtype).median)

@@ -2,7 +2,7 @@
 
 from .common import KERNELS, network, run_fresh
 
-# Four steps of 64 samples; later ones need no more. Linux says what the most was.
+# Two steps of 64 samples; later ones need no more. Linux says what the most was.
 TRAINING = """
 import sys
 from itertools import pairwise
@@ -13,7 +13,7 @@ from fastnn import SGD, Dense, ReLU, Sequential, SoftmaxCrossEntropy, fit
 kernel, sizes = sys.argv[1], [int(size) for size in sys.argv[2].split("-")]
 kernels.set_num_threads(1)
 rng = np.random.default_rng(0)
-x = rng.standard_normal((256, sizes[0]), np.float32)
+x = rng.standard_normal((128, sizes[0]), np.float32)
 y = rng.integers(sizes[-1], size=len(x))
 layers = [layer for pair in pairwise(sizes) for layer in (Dense(*pair), ReLU())]
 net = Sequential(layers[:-1], kernel=kernel)

@@ -34,7 +34,7 @@ class Import:
 class FirstProduct:
     """The first 64 × 64 times 64 × 64: compiled there and then, or taken from Numba's cache."""
 
-    params = [["numba-naive", "numba-blocked", "numba", "numpy"], ["cold", "warm"]]
+    params = [["numba-naive", "numba", "numpy"], ["cold", "warm"]]
     param_names = ["kernel", "compile cache"]
 
     def setup_cache(self):

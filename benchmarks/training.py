@@ -90,7 +90,8 @@ class Accuracy:
     def track_test_accuracy(self, kernel, sizes, optimizer):
         data = datasets.load("digits")
         net = train(kernel, sizes, optimizer, data, EPOCHS)
-        return 100 * evaluate(net, data.x_test, data.y_test, loss=SoftmaxCrossEntropy()).accuracy
+        result = evaluate(net, data.x_test, data.y_test, loss=SoftmaxCrossEntropy())
+        return round(100 * result.accuracy, 3)
 
     track_test_accuracy.unit = "% right"
     track_test_accuracy.pretty_name = f"accuracy on test digits after {EPOCHS} epochs"
