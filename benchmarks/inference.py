@@ -20,4 +20,4 @@ class Inference(ShortCalls):
         net, x = inference(kernel, sizes, batch_size)
         net(x)
 
-    time_outputs.pretty_name = "outputs for a batch"
+    time_outputs.pretty_name = "outputs of a network for a batch"

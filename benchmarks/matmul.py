@@ -57,7 +57,7 @@ class Squares(ShortCalls):
         multiply, a, b, out = product(kernel, (n, n, n), dtype, threads=threads)
         multiply(a, b, out)
 
-    time_product.pretty_name = "n × n times n × n"
+    time_product.pretty_name = "product of squares, n × n"
 
 
 class DenseLayer(ShortCalls):
@@ -71,7 +71,7 @@ class DenseLayer(ShortCalls):
         multiply, a, b, out = product(kernel, shape(batch_size), "float32", transposed)
         multiply(a, b, out)
 
-    time_product.pretty_name = "products of a dense layer, 784 to 128"
+    time_product.pretty_name = "product in a dense layer, 784 to 128"
 
 
 class Layouts(ShortCalls):
@@ -84,7 +84,7 @@ class Layouts(ShortCalls):
         multiply, a, b, out = laid_out(kernel, layout, "float32")
         multiply(a, b, out)
 
-    time_product.pretty_name = "512 × 512 times 512 × 512, laid out in memory"
+    time_product.pretty_name = "product of squares, 512 × 512, by layout"
 
 
 class Speeds:
@@ -109,13 +109,13 @@ class Speeds:
         return round(look_up(speeds, kernel, n, dtype, threads).flops.median / 1e9, 3)
 
     track_gflops.unit = "GFLOP/s"
-    track_gflops.pretty_name = "speed of n × n times n × n"
+    track_gflops.pretty_name = "GFLOP/s of squares, n × n"
 
     def track_share_of_peak(self, speeds, kernel, n, dtype, threads):
         return round(100 * look_up(speeds, kernel, n, dtype, threads).share.median, 3)
 
     track_share_of_peak.unit = "% of the FMA peak"
-    track_share_of_peak.pretty_name = "n × n times n × n, as a share of the FMA peak"
+    track_share_of_peak.pretty_name = "share of the FMA peak, squares, n × n"
 
 
 def measured_speeds(threads):

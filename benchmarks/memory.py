@@ -34,4 +34,4 @@ class Memory:
         return run_fresh(TRAINING, kernel, sizes)
 
     track_peak.unit = "bytes"
-    track_peak.pretty_name = "most memory of a training"
+    track_peak.pretty_name = "peak memory of a training"

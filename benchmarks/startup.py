@@ -44,7 +44,7 @@ class FirstProduct:
         return seconds[kernel][compile_cache]
 
     track_first_product.unit = "seconds"
-    track_first_product.pretty_name = "first product in a process"
+    track_first_product.pretty_name = "first product of a process"
 
 
 def first_products(kernel):

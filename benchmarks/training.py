@@ -57,7 +57,7 @@ class Step(ShortCalls):
     def time_step(self, kernel, sizes, optimizer):
         training_step(kernel, sizes, optimizer, BATCH_SIZE).run()
 
-    time_step.pretty_name = "a training step on a batch of 64"
+    time_step.pretty_name = "training step on a batch of 64"
 
 
 class Epoch(ShortCalls):
@@ -75,7 +75,7 @@ class Epoch(ShortCalls):
     def time_epoch(self, kernel, sizes, optimizer):
         fit_to(self.net, optimizer, self.data, 1)
 
-    time_epoch.pretty_name = "an epoch on the digits"
+    time_epoch.pretty_name = "epoch on the digits"
 
 
 class Accuracy:

@@ -135,6 +135,7 @@ DRAWN = """() => {
 def test_graph_shows_a_line_for_each_kernel_over_the_size(browser, site, width):
     page, errors = open_page(browser, graph_address(site), width)
     page.locator("#main-graph canvas").first.wait_for()
+    assert page.locator("#main-graph").bounding_box()["width"] > 0.7 * width
     drawn = page.evaluate(DRAWN)
     assert drawn["axis"] == "n"
     assert drawn["unit"].endswith("seconds")
@@ -156,7 +157,7 @@ def test_graph_shows_a_line_for_each_kernel_over_the_size(browser, site, width):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_grid_and_list_name_what_was_measured(browser, site, width):
     page, errors = open_page(browser, f"{site}#/summarylist", width)
-    row = page.get_by_role("row", name="n × n times n × n ('numba', 64, 'float32', 1)")
+    row = page.get_by_role("row", name="product of squares, n × n ('numba', 64, 'float32', 1)")
     assert re.search(r"\d[mμn]s", row.inner_text())
     assert not errors
     page.close()
