@@ -66,7 +66,7 @@ class Epoch(ShortCalls):
     params = [KERNELS, ["64-32-10", "64-128-10"], OPTIMIZERS]
     param_names = ["kernel", "network", "optimizer"]
     number = 1
-    repeat = (1, 10, 1.0)
+    repeat = (1, 5, 1.0)
 
     def setup(self, kernel, sizes, optimizer):
         self.data = datasets.load("digits")
