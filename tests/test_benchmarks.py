@@ -181,6 +181,27 @@ def run_python(code, **env):
     ).stdout
 
 
+def test_what_asv_forks_has_launched_no_threads_so_that_its_children_can():
+    child = (
+        "from benchmarks.common import product\n"
+        "threads = kernels.get_num_threads()\n"
+        "compute, a, b, out = product('numba', (512, 512, 512), 'float32', threads=threads)\n"
+        "compute(a, b, out)\n"
+        "assert threads == 1 or numba.threading_layer()\n"
+    )
+    output = run_python(
+        "import os, numba, kernels\n"
+        "import benchmarks.matmul, benchmarks.inference, benchmarks.training, benchmarks.startup\n"
+        f"child = {child!r}\n"
+        "for _ in range(2):\n"
+        "    if not (pid := os.fork()):\n"
+        "        exec(child)\n"
+        "        os._exit(0)\n"
+        "    print(os.waitpid(pid, 0)[1])\n"
+    )
+    assert output.split() == ["0", "0"]
+
+
 def test_each_commit_has_its_own_numba_cache():
     code = "import benchmarks; from numba import config; print(config.CACHE_DIR)"
     first, second = (
