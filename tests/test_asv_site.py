@@ -155,7 +155,16 @@ def test_graph_shows_a_line_for_each_kernel_over_the_size(browser, site, width):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_grid_and_list_name_what_was_measured(browser, site, width):
+def test_graph_over_commits_is_drawn_too(browser, site, width):
+    page, errors = open_page(browser, graph_address(site, **{"x-axis": "commit"}), width)
+    page.locator("#main-graph canvas").first.wait_for()
+    assert page.evaluate(DRAWN)["axis"] == "commits"
+    assert not errors
+    page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_list_names_what_was_measured(browser, site, width):
     page, errors = open_page(browser, f"{site}#/summarylist", width)
     row = page.get_by_role("row", name="product of squares, n × n ('numba', 64, 'float32', 1)")
     assert re.search(r"\d[mμn]s", row.inner_text())

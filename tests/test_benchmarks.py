@@ -71,8 +71,8 @@ def test_every_timing_runs(suite, name):
 @pytest.mark.parametrize("suite", list(classes()), ids=lambda suite: suite.__name__)
 def test_kernels_come_first_by_name_and_sizes_are_numbers(suite):
     """asv draws a line for each value of the first parameter, and numbers along an axis."""
-    assert suite.param_names[0] in {"kernel", "package"}
-    assert set(suite.params[0]) <= {*common.KERNELS, "kernels", "fastnn"}
+    assert suite.param_names[0] in {"kernel", "module"}
+    assert set(suite.params[0]) <= {*common.KERNELS, *startup.Import.params[0]}
     assert len(suite.param_names) == len(suite.params)
     for name, values in zip(suite.param_names, suite.params, strict=True):
         if name in {"n", "batch size", "threads"}:
