@@ -1,20 +1,23 @@
-"""Outputs of a network for a batch, under each kernel, on one core."""
+"""Outputs of a network for a batch, under each kernel, on one thread."""
 
-from .common import KERNELS, WARMUP_TIME, compiled_kernels, inference
+from .common import BATCH_SIZES, KERNELS, ShortCalls, compile_kernels, inference
 
 
 def setup_cache():
-    for kernel in compiled_kernels():
+    def compute(kernel):
         for batch_size in (1, 64):
             net, x = inference(kernel, "64-128-10", batch_size)
             net(x)
 
+    compile_kernels(compute)
 
-class Inference:
-    params = [KERNELS, ["64-128-10", "784-128-10", "784-512-512-10"], [1, 64, 1024]]
-    param_names = ["kernel", "sizes", "batch_size"]
-    warmup_time = WARMUP_TIME
 
-    def time_call(self, kernel, sizes, batch_size):
+class Inference(ShortCalls):
+    params = [KERNELS, BATCH_SIZES, ["784-128-10", "784-512-512-10"]]
+    param_names = ["kernel", "batch size", "network"]
+
+    def time_outputs(self, kernel, batch_size, sizes):
         net, x = inference(kernel, sizes, batch_size)
         net(x)
+
+    time_outputs.pretty_name = "outputs of a network for a batch"

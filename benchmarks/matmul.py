@@ -1,79 +1,142 @@
-"""One product, under each kernel, on one core."""
+"""One product under each kernel: its time, its GFLOP/s, its share of the FMA peak."""
 
-from .common import DTYPES, KERNELS, WARMUP_TIME, compiled_kernels, laid_out, product
+from contextlib import suppress
 
-# A Dense layer of 784 inputs and 128 outputs, batch 64: (m, k, n), and which operand is a view.
+from .common import (
+    BATCH_SIZES,
+    DTYPES,
+    KERNELS,
+    ShortCalls,
+    SkipNotImplemented,
+    compile_kernels,
+    laid_out,
+    product,
+    usable_kernel,
+)
+
+with suppress(ImportError):  # an older commit may lack what only some suites need
+    import kernels
+    import kernels.machine
+    from fastnn.measuring import Product, measure_kernel
+
+SIZES = [64, 128, 256, 512, 1024]
+THREADS = [1, 2]
+LAYOUTS = [
+    "contiguous",
+    "rows 4096 bytes apart",
+    "Fortran order",
+    "a and b transposed",
+    "every 2nd row",
+]
+# The products of a dense layer of 784 inputs and 128 outputs: (m, k, n), and which one is a view.
 DENSE = {
-    "x @ w": ((64, 784, 128), ""),
-    "x.T @ dy": ((784, 64, 128), "a"),
-    "dy @ w.T": ((64, 128, 784), "b"),
+    "x @ w": (lambda batch: (batch, 784, 128), ""),
+    "x.T @ dy": (lambda batch: (784, batch, 128), "a"),
+    "dy @ w.T": (lambda batch: (batch, 128, 784), "b"),
 }
-# All the products of a network of 784-128-10, for one sample and for batches.
-LAYERS = {"784-128": (784, 128), "128-10": (128, 10)}
-DIRECTIONS = ["x @ w", "x.T @ dy", "dy @ w.T"]
 
 
 def setup_cache():
-    for kernel in compiled_kernels():
+    def compute(kernel):
         for dtype in DTYPES:
-            for shape, transposed in [((64, 64, 64), ""), *DENSE.values()]:
-                compute, a, b, out = product(kernel, shape, dtype, transposed)
-                compute(a, b, out)
+            for threads in THREADS:
+                with suppress(SkipNotImplemented):
+                    multiply, *arrays = product(kernel, (256, 256, 256), dtype, threads=threads)
+                    multiply(*arrays)
+
+    compile_kernels(compute)
 
 
-class Square:
-    params = [KERNELS, [64, 128, 256, 512, 1024], DTYPES]
-    param_names = ["kernel", "n", "dtype"]
-    warmup_time = WARMUP_TIME
+class Squares(ShortCalls):
+    """A product of n × n by n × n: whether a kernel stays fast when caches no longer hold it."""
 
-    def time_matmul(self, kernel, n, dtype):
-        compute, a, b, out = product(kernel, (n, n, n), dtype)
-        compute(a, b, out)
+    params = [KERNELS, SIZES, DTYPES, THREADS]
+    param_names = ["kernel", "n", "dtype", "threads"]
 
+    def time_product(self, kernel, n, dtype, threads):
+        multiply, a, b, out = product(kernel, (n, n, n), dtype, threads=threads)
+        multiply(a, b, out)
 
-class DenseLayer:
-    params = [KERNELS, ["x @ w", "x.T @ dy", "dy @ w.T"], DTYPES]
-    param_names = ["kernel", "product", "dtype"]
-    warmup_time = WARMUP_TIME
-
-    def time_matmul(self, kernel, name, dtype):
-        compute, a, b, out = product(kernel, DENSE[name][0], dtype, DENSE[name][1])
-        compute(a, b, out)
+    time_product.pretty_name = "product of squares, n × n"
 
 
-class Network:
-    params = [KERNELS, ["784-128", "128-10"], [1, 16, 256], DIRECTIONS, DTYPES]
-    param_names = ["kernel", "layer", "batch_size", "product", "dtype"]
-    warmup_time = WARMUP_TIME
+class DenseLayer(ShortCalls):
+    """What a dense layer asks for, in float32 on one thread: narrow, and partly transposed."""
 
-    def time_matmul(self, kernel, layer, batch_size, name, dtype):
-        n_in, n_out = LAYERS[layer]
-        shape, transposed = {
-            "x @ w": ((batch_size, n_in, n_out), ""),
-            "x.T @ dy": ((n_in, batch_size, n_out), "a"),
-            "dy @ w.T": ((batch_size, n_out, n_in), "b"),
-        }[name]
-        compute, a, b, out = product(kernel, shape, dtype, transposed)
-        compute(a, b, out)
+    params = [KERNELS, BATCH_SIZES, ["x @ w", "x.T @ dy", "dy @ w.T"]]
+    param_names = ["kernel", "batch size", "product"]
+
+    def time_product(self, kernel, batch_size, name):
+        shape, transposed = DENSE[name]
+        multiply, a, b, out = product(kernel, shape(batch_size), "float32", transposed)
+        multiply(a, b, out)
+
+    time_product.pretty_name = "product in a dense layer, 784 to 128"
 
 
-class Layout:
-    """The same 512 × 512 × 512 with operands that lie awkwardly in memory."""
+class Layouts(ShortCalls):
+    """The same 512 × 512 times 512 × 512 with operands that lie awkwardly in memory."""
 
-    params = [
-        ["numba-blocked", "numba", "numpy"],
-        [
-            "contiguous",
-            "rows 4096 bytes apart",
-            "Fortran order",
-            "a and b transposed",
-            "every 2nd row",
-        ],
-        DTYPES,
-    ]
-    param_names = ["kernel", "layout", "dtype"]
-    warmup_time = WARMUP_TIME
+    params = [["numba-blocked", "numba", "numpy"], LAYOUTS]
+    param_names = ["kernel", "layout"]
 
-    def time_matmul(self, kernel, layout, dtype):
-        compute, a, b, out = laid_out(kernel, layout, dtype)
-        compute(a, b, out)
+    def time_product(self, kernel, layout):
+        multiply, a, b, out = laid_out(kernel, layout, "float32")
+        multiply(a, b, out)
+
+    time_product.pretty_name = "product of squares, 512 × 512, by layout"
+
+
+class Speeds:
+    """The squares again, as what they come to; verified, and timed in turns with NumPy's.
+
+    All in one process, with the peak beside: `setup_cache` measures, the rest looks up.
+    """
+
+    params = [KERNELS, SIZES, DTYPES, THREADS]
+    param_names = ["kernel", "n", "dtype", "threads"]
+
+    def setup_cache(self):
+        return {
+            (kernel, *settings): speed
+            for threads in THREADS
+            for kernel, *settings, speed in measured_speeds(threads)
+        }
+
+    setup_cache.timeout = 300
+
+    def track_gflops(self, speeds, kernel, n, dtype, threads):
+        return round(look_up(speeds, kernel, n, dtype, threads).flops.median / 1e9, 3)
+
+    track_gflops.unit = "GFLOP/s"
+    track_gflops.pretty_name = "GFLOP/s of squares, n × n"
+
+    def track_share_of_peak(self, speeds, kernel, n, dtype, threads):
+        return round(100 * look_up(speeds, kernel, n, dtype, threads).share.median, 3)
+
+    track_share_of_peak.unit = "% of the FMA peak"
+    track_share_of_peak.pretty_name = "share of the FMA peak, squares, n × n"
+
+
+def measured_speeds(threads):
+    """Yield ``(kernel, n, dtype, threads, speed)``."""
+    peaks = None
+    for name in KERNELS:
+        try:
+            kernel = usable_kernel(name, 1, threads)
+        except SkipNotImplemented:
+            continue
+        peaks = peaks or kernels.machine.measure([threads], rounds=5).ceilings[0]
+        # Each is timed several times over, hence a quarter of what is reasonable for one call.
+        sizes = [n for n in SIZES if 4 * n**3 <= kernel.max_multiplications]
+        products = [Product(n, n, n) for n in sizes]
+        for dtype in DTYPES:
+            speeds = measure_kernel(kernel, products, dtype, getattr(peaks, dtype).median)
+            for n, speed in zip(sizes, speeds, strict=True):
+                yield name, n, dtype, threads, speed
+
+
+def look_up(speeds, *key):
+    if key not in speeds:
+        raise SkipNotImplemented(f"not measured: {key}")
+    return speeds[key]

@@ -1,45 +1,97 @@
-"""Training under each kernel, on one core: a step alone, and an epoch as a user sees it."""
+"""Training under each kernel, on one thread: a step, an epoch, and what it is worth."""
 
 from contextlib import suppress
 
-from .common import KERNELS, WARMUP_TIME, compiled_kernels, network, training_step
+from .common import (
+    KERNELS,
+    ShortCalls,
+    compile_kernels,
+    network,
+    new_optimizer,
+    training_step,
+)
 
 with suppress(ImportError):  # an older commit may lack what only some suites need
-    from fastnn import SGD, SoftmaxCrossEntropy, datasets, fit
+    from fastnn import SoftmaxCrossEntropy, datasets, evaluate, fit
+
+OPTIMIZERS = ["sgd", "adam"]
+LEARNING_RATES = {"sgd": 0.1, "adam": 0.001}
+BATCH_SIZE = 64
+EPOCHS = 10  # that accuracy is measured after
 
 
 def setup_cache():
-    for kernel in compiled_kernels():
-        training_step(kernel, "64-128-10", 64).run()
+    def compute(kernel):
+        for optimizer in OPTIMIZERS:
+            training_step(kernel, "64-128-10", optimizer, BATCH_SIZE).run()
+            train(kernel, "64-32-10", optimizer, datasets.load("digits"), 1)
+
+    compile_kernels(compute)
 
 
-class Step:
-    params = [KERNELS, ["64-128-10", "784-128-10", "784-512-512-10"], [64]]
-    param_names = ["kernel", "sizes", "batch_size"]
-    warmup_time = WARMUP_TIME
-
-    def time_step(self, kernel, sizes, batch_size):
-        training_step(kernel, sizes, batch_size).run()
+def train(kernel, sizes, optimizer, data, epochs):
+    """Return a network that was trained on digits."""
+    net = network(kernel, sizes, BATCH_SIZE)
+    fit_to(net, optimizer, data, epochs)
+    return net
 
 
-class DigitsEpoch:
+def fit_to(net, optimizer, data, epochs):
+    fit(
+        net,
+        data.x_train,
+        data.y_train,
+        loss=SoftmaxCrossEntropy(),
+        optimizer=new_optimizer(optimizer, LEARNING_RATES[optimizer]),
+        batch_size=BATCH_SIZE,
+        epochs=epochs,
+    )
+
+
+class Step(ShortCalls):
+    """Forward, loss, backward and update on a batch of 64."""
+
+    params = [KERNELS, ["784-128-10", "784-512-512-10"], OPTIMIZERS]
+    param_names = ["kernel", "network", "optimizer"]
+
+    def time_step(self, kernel, sizes, optimizer):
+        training_step(kernel, sizes, optimizer, BATCH_SIZE).run()
+
+    time_step.pretty_name = "training step on a batch of 64"
+
+
+class Epoch(ShortCalls):
     """An epoch takes milliseconds at least, so a fresh network before each call does no harm."""
 
-    params = [KERNELS]
-    param_names = ["kernel"]
+    params = [KERNELS, ["64-32-10", "64-128-10"], OPTIMIZERS]
+    param_names = ["kernel", "network", "optimizer"]
     number = 1
+    repeat = (1, 5, 1.0)
 
-    def setup(self, kernel):
+    def setup(self, kernel, sizes, optimizer):
         self.data = datasets.load("digits")
-        self.net = network(kernel, "64-128-10", 64)
+        self.net = network(kernel, sizes, BATCH_SIZE)
 
-    def time_epoch(self, kernel):
-        fit(
-            self.net,
-            self.data.x_train,
-            self.data.y_train,
-            loss=SoftmaxCrossEntropy(),
-            optimizer=SGD(learning_rate=0.1),
-            batch_size=64,
-            epochs=1,
-        )
+    def time_epoch(self, kernel, sizes, optimizer):
+        fit_to(self.net, optimizer, self.data, 1)
+
+    time_epoch.pretty_name = "epoch on the digits"
+
+
+class Accuracy:
+    """What the training is worth, so that no commit gets faster by learning less.
+
+    Without the kernels in plain Python, which would take minutes.
+    """
+
+    params = [["numba-naive", "numba-blocked", "numba", "numpy"], *Epoch.params[1:]]
+    param_names = Epoch.param_names
+
+    def track_test_accuracy(self, kernel, sizes, optimizer):
+        data = datasets.load("digits")
+        net = train(kernel, sizes, optimizer, data, EPOCHS)
+        result = evaluate(net, data.x_test, data.y_test, loss=SoftmaxCrossEntropy())
+        return round(100 * result.accuracy, 3)
+
+    track_test_accuracy.unit = "% right"
+    track_test_accuracy.pretty_name = f"accuracy on test digits after {EPOCHS} epochs"

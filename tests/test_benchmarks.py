@@ -13,18 +13,37 @@ import pytest
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
 import kernels
-from benchmarks import common, inference, matmul, training
+from benchmarks import common, inference, matmul, memory, startup, training
 
 ROOT = Path(__file__).parents[1]
 
 
-def benchmarks():
-    for suite in (matmul, inference, training):
+SUITES = (matmul, inference, training, startup, memory)
+FEW = {
+    "kernel": ["numba", "numpy"],
+    "n": [64, 128],
+    "batch size": [1, 64],
+    "threads": [1, kernels.get_num_threads()],
+}
+
+
+def classes(suites=SUITES):
+    for suite in suites:
         for item in vars(suite).values():
             if isinstance(item, type) and item.__module__ == suite.__name__:
-                for name in vars(item):
-                    if name.startswith("time_"):
-                        yield pytest.param(item, name, id=f"{item.__module__}.{item.__name__}")
+                yield item
+
+
+def methods(suite):
+    """Return what asv takes for benchmarks."""
+    return [name for name in vars(suite) if name.startswith(("time", "track"))]
+
+
+def timed():
+    for suite in classes((matmul, inference, training)):
+        for name in methods(suite):
+            if name.startswith("time_"):
+                yield pytest.param(suite, name, id=f"{suite.__module__}.{suite.__name__}.{name}")
 
 
 @pytest.fixture(autouse=True)
@@ -39,20 +58,62 @@ def test_kernels_are_those_of_the_ladder_in_order():
     assert [name for name in ladder if name in common.KERNELS] == common.KERNELS
 
 
-@pytest.mark.parametrize(("suite", "name"), list(benchmarks()))
-@pytest.mark.parametrize("kernel", ["numba", "numpy"])
-def test_every_benchmark_runs_with_all_its_parameters(suite, name, kernel):
-    assert suite.param_names[0] == "kernel"
-    for params in product([kernel], *suite.params[1:]):
+@pytest.mark.parametrize(("suite", "name"), list(timed()))
+def test_every_timing_runs(suite, name):
+    few = [FEW.get(*pair) for pair in zip(suite.param_names, suite.params, strict=True)]
+    for params in product(*few):
         benchmark = suite()
         if hasattr(benchmark, "setup"):
             benchmark.setup(*params)
         getattr(benchmark, name)(*params)
 
 
+@pytest.mark.parametrize("suite", list(classes()), ids=lambda suite: suite.__name__)
+def test_kernels_come_first_by_name_and_sizes_are_numbers(suite):
+    """asv draws a line for each value of the first parameter, and numbers along an axis."""
+    assert suite.param_names[0] in {"kernel", "module"}
+    assert set(suite.params[0]) <= {*common.KERNELS, *startup.Import.params[0]}
+    assert len(suite.param_names) == len(suite.params)
+    for name, values in zip(suite.param_names, suite.params, strict=True):
+        if name in {"n", "batch size", "threads"}:
+            assert all(isinstance(value, int) for value in values)
+    for name in methods(suite):
+        method = getattr(suite, name)
+        assert method.pretty_name
+        assert name.startswith("time") or method.unit
+
+
+def test_speeds_are_measured_once_and_looked_up(monkeypatch):
+    monkeypatch.setattr(matmul, "KERNELS", ["numba", "gone"])
+    monkeypatch.setattr(matmul, "SIZES", [64])
+    monkeypatch.setattr(matmul, "DTYPES", ["float32"])
+    monkeypatch.setattr(matmul, "THREADS", [1])
+    suite = matmul.Speeds()
+    speeds = suite.setup_cache()
+    assert list(speeds) == [("numba", 64, "float32", 1)]
+    assert suite.track_gflops(speeds, "numba", 64, "float32", 1) > 0
+    assert 0 < suite.track_share_of_peak(speeds, "numba", 64, "float32", 1) < 150
+    with pytest.raises(SkipNotImplemented, match="not measured"):
+        suite.track_gflops(speeds, "numpy", 64, "float32", 1)
+
+
+def test_accuracy_is_that_of_a_training_that_learns():
+    assert 80 < training.Accuracy().track_test_accuracy("numba", "64-32-10", "sgd") <= 100
+
+
+def test_only_the_first_process_waits_for_the_compiler():
+    seconds = startup.first_products("numba-blocked")
+    assert 0 < seconds["warm"] < seconds["cold"]
+
+
+def test_memory_is_that_of_a_process_that_trains():
+    small, large = (memory.Memory().track_peak("numpy", sizes) for sizes in memory.Memory.params[1])
+    assert 2**24 < small < large < 2**34
+
+
 def test_short_benchmarks_have_no_setup():
     short = (
-        *(matmul.Square, matmul.DenseLayer, matmul.Network, matmul.Layout),
+        *(matmul.Squares, matmul.DenseLayer, matmul.Layouts),
         *(inference.Inference, training.Step),
     )
     for suite in short:
@@ -73,7 +134,7 @@ def test_operands_have_the_shapes_and_layouts_of_a_dense_layer(transposed, a_ord
 
 
 def test_layouts_are_those_that_are_named():
-    assert matmul.Layout.params[1] == list(common.LAYOUTS)
+    assert matmul.Layouts.params[1] == list(common.LAYOUTS)
     strides = {
         name: [array.strides for array in common.laid_out("numpy", name, "float64", 8)[1:]]
         for name in common.LAYOUTS
@@ -92,13 +153,20 @@ def test_too_large_a_product_is_skipped():
         common.product("naive", (1024, 1024, 1024), "float32")
 
 
+def test_threads_that_a_kernel_has_no_use_for_are_skipped():
+    with pytest.raises(SkipNotImplemented, match="numba-naive uses one thread"):
+        common.product("numba-naive", (2, 2, 2), "float32", threads=2)
+    with pytest.raises(SkipNotImplemented, match="threads were asked for"):
+        common.product("numba", (2, 2, 2), "float32", threads=10_000)
+
+
 def test_a_kernel_that_a_commit_lacks_is_skipped():
     with pytest.raises(SkipNotImplemented, match="no kernel unheard-of"):
         common.product("unheard-of", (2, 2, 2), "float32")
 
 
 def test_a_step_leaves_the_weights_so_that_calls_repeat():
-    plan = common.training_step("numpy", "64-128-10", 64)
+    plan = common.training_step("numpy", "64-128-10", "sgd", 64)
     update = next(call for call in plan.calls if call.part == "update")
     parameters = next(arg for arg in update.args if np.ndim(arg) == 1 and np.size(arg) > 1)
     before = parameters.copy()
@@ -113,6 +181,27 @@ def run_python(code, **env):
     ).stdout
 
 
+def test_what_asv_forks_has_launched_no_threads_so_that_its_children_can():
+    child = (
+        "from benchmarks.common import product\n"
+        "threads = kernels.get_num_threads()\n"
+        "compute, a, b, out = product('numba', (512, 512, 512), 'float32', threads=threads)\n"
+        "compute(a, b, out)\n"
+        "assert threads == 1 or numba.threading_layer()\n"
+    )
+    output = run_python(
+        "import os, numba, kernels\n"
+        "import benchmarks.matmul, benchmarks.inference, benchmarks.training, benchmarks.startup\n"
+        f"child = {child!r}\n"
+        "for _ in range(2):\n"
+        "    if not (pid := os.fork()):\n"
+        "        exec(child)\n"
+        "        os._exit(0)\n"
+        "    print(os.waitpid(pid, 0)[1])\n"
+    )
+    assert output.split() == ["0", "0"]
+
+
 def test_each_commit_has_its_own_numba_cache():
     code = "import benchmarks; from numba import config; print(config.CACHE_DIR)"
     first, second = (
@@ -125,7 +214,8 @@ def test_each_commit_has_its_own_numba_cache():
 def test_suites_import_on_a_commit_without_the_packages():
     run_python(
         "import sys; sys.modules['kernels'] = sys.modules['fastnn'] = None\n"
-        "import benchmarks.matmul, benchmarks.inference, benchmarks.training, benchmarks.products"
+        "import benchmarks.matmul, benchmarks.inference, benchmarks.training, benchmarks.products\n"
+        "import benchmarks.startup, benchmarks.memory"
     )
 
 
