@@ -2,6 +2,8 @@
 
 from contextlib import suppress
 
+import numpy as np
+
 from .common import (
     BATCH_SIZES,
     DTYPES,
@@ -17,10 +19,12 @@ from .common import (
 with suppress(ImportError):  # an older commit may lack what only some suites need
     import kernels
     import kernels.machine
-    from fastnn.measuring import Product, measure_kernel
+    from fastnn.measuring import Product, case
+    from kernels import timing
 
 SIZES = [64, 128, 256, 512, 1024]
 THREADS = [1, 2]
+SECONDS = 0.1  # for a speed
 LAYOUTS = [
     "contiguous",
     "rows 4096 bytes apart",
@@ -98,28 +102,30 @@ class Speeds:
 
     def setup_cache(self):
         return {
-            (kernel, *settings): speed
+            (*settings, threads): (flops, share)
             for threads in THREADS
-            for kernel, *settings, speed in measured_speeds(threads)
+            for *settings, flops, share in measured_speeds(threads)
         }
 
     setup_cache.timeout = 300
 
     def track_gflops(self, speeds, kernel, n, dtype, threads):
-        return round(look_up(speeds, kernel, n, dtype, threads).flops.median / 1e9, 3)
+        flops, _ = look_up(speeds, kernel, n, dtype, threads)
+        return round(flops / 1e9, 3)
 
     track_gflops.unit = "GFLOP/s"
     track_gflops.pretty_name = "GFLOP/s of squares, n × n"
 
     def track_share_of_peak(self, speeds, kernel, n, dtype, threads):
-        return round(100 * look_up(speeds, kernel, n, dtype, threads).share.median, 3)
+        _, share = look_up(speeds, kernel, n, dtype, threads)
+        return round(100 * share, 3)
 
     track_share_of_peak.unit = "% of the FMA peak"
     track_share_of_peak.pretty_name = "share of the FMA peak, squares, n × n"
 
 
 def measured_speeds(threads):
-    """Yield ``(kernel, n, dtype, threads, speed)``."""
+    """Yield ``(kernel, n, dtype, FLOP/s, share of the peak)``."""
     peaks = None
     for name in KERNELS:
         try:
@@ -131,9 +137,11 @@ def measured_speeds(threads):
         sizes = [n for n in SIZES if 4 * n**3 <= kernel.max_multiplications]
         products = [Product(n, n, n) for n in sizes]
         for dtype in DTYPES:
-            speeds = measure_kernel(kernel, products, dtype, getattr(peaks, dtype).median)
-            for n, speed in zip(sizes, speeds, strict=True):
-                yield name, n, dtype, threads, speed
+            cases = [case(kernel, product, dtype) for product in products]
+            measured = timing.measure(cases, SECONDS, threads=threads, least=3)
+            for product, seconds in zip(products, measured, strict=True):
+                flops = 2 * product.multiplications / np.median(seconds[:, 0])
+                yield name, product.n, dtype, flops, flops / getattr(peaks, dtype).median
 
 
 def look_up(speeds, *key):
