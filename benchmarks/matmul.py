@@ -139,9 +139,9 @@ def measured_speeds(threads):
         for dtype in DTYPES:
             cases = [case(kernel, product, dtype) for product in products]
             measured = timing.measure(cases, SECONDS, threads=threads, least=3)
-            for product, seconds in zip(products, measured, strict=True):
-                flops = 2 * product.multiplications / np.median(seconds[:, 0])
-                yield name, product.n, dtype, flops, flops / getattr(peaks, dtype).median
+            for each, seconds in zip(products, measured, strict=True):
+                flops = 2 * each.multiplications / np.median(seconds[:, 0])
+                yield name, each.n, dtype, flops, flops / getattr(peaks, dtype).median
 
 
 def look_up(speeds, *key):
