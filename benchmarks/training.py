@@ -1,6 +1,7 @@
 """Training under each kernel, on one thread: a step, an epoch, and what it is worth."""
 
 from contextlib import suppress
+from functools import cache
 
 from .common import (
     KERNELS,
@@ -24,28 +25,34 @@ def setup_cache():
     def compute(kernel):
         for optimizer in OPTIMIZERS:
             training_step(kernel, "64-128-10", optimizer, BATCH_SIZE).run()
-            train(kernel, "64-32-10", optimizer, datasets.load("digits"), 1)
+            load_code(kernel, "64-32-10", optimizer)
 
     compile_kernels(compute)
 
 
-def train(kernel, sizes, optimizer, data, epochs):
-    """Return a network that was trained on digits."""
-    net = network(kernel, sizes, BATCH_SIZE)
-    fit_to(net, optimizer, data, epochs)
-    return net
+@cache
+def digits():
+    return datasets.load("digits")
 
 
-def fit_to(net, optimizer, data, epochs):
+def train(net, optimizer, samples, epochs):
+    """Train a network on so many of the digits, or all."""
+    data = digits()
     fit(
         net,
-        data.x_train,
-        data.y_train,
+        data.x_train[:samples],
+        data.y_train[:samples],
         loss=SoftmaxCrossEntropy(),
         optimizer=new_optimizer(optimizer, LEARNING_RATES[optimizer]),
         batch_size=BATCH_SIZE,
         epochs=epochs,
     )
+
+
+@cache
+def load_code(kernel, sizes, optimizer):
+    """Train on a few samples, so that no timing waits for compiled code."""
+    train(network(kernel, sizes, BATCH_SIZE), optimizer, BATCH_SIZE + 1, 1)
 
 
 class Step(ShortCalls):
@@ -69,11 +76,11 @@ class Epoch(ShortCalls):
     repeat = (1, 5, 1.0)
 
     def setup(self, kernel, sizes, optimizer):
-        self.data = datasets.load("digits")
+        load_code(kernel, sizes, optimizer)
         self.net = network(kernel, sizes, BATCH_SIZE)
 
     def time_epoch(self, kernel, sizes, optimizer):
-        fit_to(self.net, optimizer, self.data, 1)
+        train(self.net, optimizer, None, 1)
 
     time_epoch.pretty_name = "epoch on the digits"
 
@@ -88,8 +95,9 @@ class Accuracy:
     param_names = Epoch.param_names
 
     def track_test_accuracy(self, kernel, sizes, optimizer):
-        data = datasets.load("digits")
-        net = train(kernel, sizes, optimizer, data, EPOCHS)
+        net = network(kernel, sizes, BATCH_SIZE)
+        train(net, optimizer, None, EPOCHS)
+        data = digits()
         result = evaluate(net, data.x_test, data.y_test, loss=SoftmaxCrossEntropy())
         return round(100 * result.accuracy, 3)
 
