@@ -118,7 +118,7 @@ def peak(outputs):
         for product in chosen:
             speed = speeds.get((name, product))
             row.append(
-                f"{significant(speed['flops']['median'] / 1e9)} ({speed['share']['median']:.1%})"
+                f"{significant(speed['flops']['median'] / 1e9)} ({percent(speed['share']['median'])})"
                 if speed
                 else "–"
             )
