@@ -118,7 +118,8 @@ def peak(outputs):
         for product in chosen:
             speed = speeds.get((name, product))
             row.append(
-                f"{significant(speed['flops']['median'] / 1e9)} ({percent(speed['share']['median'])})"
+                f"{significant(speed['flops']['median'] / 1e9)} "
+                f"({percent(speed['share']['median'])})"
                 if speed
                 else "–"
             )
