@@ -33,6 +33,8 @@ class Effort:
         Batch sizes.
     sizes : tuple of int
         Sides of the square products.
+    product : float
+        Seconds for a kernel at each of these.
     reach : float
         What of the largest product that a kernel calls reasonable for itself is measured.
     training : float
@@ -44,6 +46,7 @@ class Effort:
     seconds: float
     inference: tuple[int, ...]
     sizes: tuple[int, ...]
+    product: float
     reach: float
     training: float
 
@@ -53,6 +56,7 @@ THOROUGH = Effort(
     seconds=0.6,
     inference=(1, 4, 16, 64, 256, 1024),
     sizes=(8, 16, 32, 64, 128, 256, 512, 1024, 2048),
+    product=0.1,
     reach=1.0,
     training=10.0,
 )
@@ -61,6 +65,7 @@ QUICK = Effort(
     seconds=0.15,
     inference=(1, 64, 1024),
     sizes=(8, 16, 32, 64, 128, 256, 512),
+    product=0.02,
     reach=1 / 16,
     training=1.0,
 )
@@ -143,9 +148,8 @@ class Study:
         most = kernel.max_multiplications * self.effort.reach
         sizes = [n for n in self.effort.sizes if n**3 <= most]
         products = [Product(n, n, n) for n in sizes]
-        return list(
-            zip(sizes, measure_kernel(kernel, products, self.experiment.dtype), strict=True)
-        )
+        timings = measure_kernel(kernel, products, self.experiment.dtype, self.effort.product)
+        return list(zip(sizes, timings, strict=True))
 
     def _curve(self, contender: Contender) -> dict[str, Any]:
         """Train the network under a kernel, for as many epochs as there is time for."""

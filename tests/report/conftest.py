@@ -9,7 +9,15 @@ from fastnn.formats import to_json
 from fastnn.report.measurements import Effort, Study
 
 KERNELS = ("naive", "numba", "numpy")
-TINY = Effort(rounds=2, seconds=0.002, inference=(1, 4), sizes=(8, 16), reach=2**-12, training=0.02)
+TINY = Effort(
+    rounds=2,
+    seconds=0.002,
+    inference=(1, 4),
+    sizes=(8, 16),
+    product=0.001,
+    reach=2**-12,
+    training=0.02,
+)
 
 
 @contextmanager
