@@ -1,9 +1,10 @@
 """What a fresh process waits for: the import, and the first product of a compiled kernel."""
 
 import tempfile
+from contextlib import suppress
 from statistics import median
 
-from .common import run_fresh
+from .common import SkipNotImplemented, run_fresh, usable_kernel
 
 FIRST_PRODUCT = """
 import sys, time
@@ -38,9 +39,16 @@ class FirstProduct:
     param_names = ["kernel", "compile cache"]
 
     def setup_cache(self):
-        return {kernel: first_products(kernel) for kernel in self.params[0]}
+        seconds = {}
+        for kernel in self.params[0]:
+            with suppress(SkipNotImplemented):
+                usable_kernel(kernel, 64**3)
+                seconds[kernel] = first_products(kernel)
+        return seconds
 
     def track_first_product(self, seconds, kernel, compile_cache):
+        if kernel not in seconds:
+            raise SkipNotImplemented(f"no kernel {kernel} at this commit")
         return seconds[kernel][compile_cache]
 
     track_first_product.unit = "seconds"

@@ -119,7 +119,7 @@ class Comparison:
             raise ValueError(f"batch sizes of inference must be at least 1, not {inference}")
         self.experiment = experiment.resolved()
         self.rounds, self.seconds, self.inference = rounds, seconds, tuple(inference)
-        chosen = [find(name) for name in dict.fromkeys([*names, REFERENCE])]
+        chosen = _distinct([find(name) for name in (*names, REFERENCE)])
         kernels.set_num_threads(experiment.threads or kernels.get_num_threads())
         self.data: Dataset = load_data(self.experiment)
         self.batch_size = step_size(
@@ -147,7 +147,7 @@ class Comparison:
         return [contender for contender in self.contenders if contender.skipped is None]
 
     def verify(self) -> None:
-        """Train a few steps under each kernel, and compare the losses with the reference's.
+        """Train a few steps under each kernel; compare losses and gradients with the reference's.
 
         Raises
         ------
@@ -155,8 +155,13 @@ class Comparison:
             They differ by more than rounding.
 
         """
+        steps = min(STEPS_VERIFIED, self.steps_per_epoch)
         for contender in self.measured:
-            contender.loss, _ = self._train(contender, STEPS_VERIFIED)
+            contender.loss, _ = self._train(contender, steps, -(-STEPS_VERIFIED // steps))
+        self._verify_losses()
+        self._verify_gradients()
+
+    def _verify_losses(self) -> None:
         expected = self.named(REFERENCE).loss
         tolerance = TOLERANCES[self.experiment.dtype]
         for contender in self.measured:
@@ -165,6 +170,27 @@ class Comparison:
                     f"kernel {contender.kernel} trains to a loss of {contender.loss!r} in "
                     f"{STEPS_VERIFIED} steps, {REFERENCE} to {expected!r}: more than rounding"
                 )
+
+    def _verify_gradients(self) -> None:
+        """Compare the gradients of one batch: an optimiser may hide what is wrong with them."""
+        parameters = self.named(REFERENCE).net.parameters.flat
+        expected = self._gradient(self.named(REFERENCE), parameters)
+        tolerance = TOLERANCES[self.experiment.dtype]
+        for contender in self.measured:
+            difference = self._gradient(contender, parameters) - expected
+            relative = float(np.linalg.norm(difference) / (np.linalg.norm(expected) or 1.0))
+            if not relative <= tolerance:
+                raise ComparisonError(
+                    f"kernel {contender.kernel} computes a gradient that differs from "
+                    f"{REFERENCE}'s by {relative:.1e} of its length: more than rounding"
+                )
+
+    def _gradient(
+        self, contender: Contender, parameters: npt.NDArray[np.floating]
+    ) -> npt.NDArray[np.floating]:
+        samples = self.data.x_train[: self.batch_size], self.data.y_train[: self.batch_size]
+        objective = contender.net.objective(*samples, loss=build_loss(self.data))
+        return objective(parameters)[1].copy()
 
     def named(self, kernel: str) -> Contender:
         """Return the contender of a kernel; `StopIteration` where there is none."""
@@ -281,7 +307,7 @@ class Comparison:
             "inference": self.inference,
             "rounds": self.rounds,
             "steps_verified": STEPS_VERIFIED,
-            "loss_difference": (max(losses) - min(losses)) / abs(reference.loss),
+            "loss_difference": (max(losses) - min(losses)) / (abs(reference.loss) or 1.0),
             "versions": versions(),
             "machine": machine(),
             "blas_restraints": blas_restraints(),
@@ -339,3 +365,19 @@ class Comparison:
             if each.kernel == other:
                 return asdict(Spread.of(each.step_seconds / contender.step_seconds))
         return None
+
+
+def _distinct(chosen: Sequence[kernels.Kernel]) -> list[kernels.Kernel]:
+    """Return each kernel once.
+
+    Raises
+    ------
+    ComparisonError
+        Two have the same name, by which a report tells them apart.
+
+    """
+    by_name: dict[str, kernels.Kernel] = {}
+    for kernel in chosen:
+        if by_name.setdefault(kernel.name, kernel) != kernel:
+            raise ComparisonError(f"two kernels are called {kernel.name!r}: rename one of them")
+    return list(by_name.values())

@@ -337,7 +337,10 @@ def _check_fingerprint(directory: Path, data: Dataset) -> None:
 
 
 def _movable(experiment: Experiment) -> Experiment:
-    """Make relative paths absolute, so that the run goes on from any working directory."""
+    """Make relative paths absolute, so that the run goes on from any working directory.
+
+    A kernel's module that was found in the working directory keeps its name.
+    """
     data, data_dir, kernel = experiment.data, experiment.data_dir, experiment.kernel
     if data not in datasets.names():
         data = str(Path(data).absolute())

@@ -48,9 +48,9 @@ def training_table(rows: Sequence[Row]) -> Table:
 
 
 def products_table(rows: Sequence[Row]) -> Table:
-    """Return how fast the products are, their share of a step, and what they leave to gain."""
+    """Return how fast products are, their share of a step's calls, and what they leave to gain."""
     return Table(
-        ("products", "GFLOP/s", "% peak", "% of step", "left to gain"),
+        ("products", "GFLOP/s", "% peak", "% of calls", "left to gain"),
         [
             [
                 _text(row["kernel"]),

@@ -8,7 +8,8 @@ faster than the memory.
 >>> machine.measure().ceilings[0].float32.median  # FLOP/s
 
 Figures are medians of short bursts, with their quartiles. The best burst would be no better a
-ceiling: on a processor that changes its clock it is one that no longer work can hold.
+ceiling: on a processor that changes its clock it is one that no longer work can hold. What lasts
+long measures the peak again in between, and takes the highest median (`measure_again`).
 """
 
 from collections.abc import Callable, Sequence

@@ -1,5 +1,6 @@
 """``fastnn report``."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -7,8 +8,10 @@ from typing import Annotated
 import typer
 
 from fastnn.cli import options as o
-from fastnn.cli.console import show, warn_of_restraints
+from fastnn.cli.console import show, warn, warn_of_restraints
 from fastnn.experiment import Experiment, ExperimentError, read_settings
+
+ASV_RESULTS = Path(".asv/results")
 
 
 def report(
@@ -18,7 +21,9 @@ def report(
     ),
     quick: Annotated[bool, typer.Option("--quick", help="Measure little, in a minute.")] = False,
     only: o.Kernels = None,
-    asv: Annotated[Path, typer.Option(help="Where asv keeps its results.")] = Path(".asv/results"),
+    asv: Annotated[
+        Path | None, typer.Option(help="Where asv keeps its results; .asv/results without.")
+    ] = None,
     data: o.Data = None,
     data_dir: o.DataDir = None,
     hidden: o.Hidden = None,
@@ -49,7 +54,13 @@ def report(
 
     settings = (read_settings(config) if config else {}) | o.given_settings(context.params)
     names = ladder.names() if only is None else only.split(",")
-    past = read_past(asv)
+    try:
+        past = read_past(asv or ASV_RESULTS)
+    except ValueError as error:
+        if asv:
+            raise
+        past = []
+        warn(f"{ASV_RESULTS} is left out: {error}")
     study = Study(Experiment(**settings), names, QUICK if quick else THOROUGH)
     warn_of_restraints()
     with count_bar(study.parts) as advance:
@@ -62,10 +73,13 @@ def report(
 
 def check_replaceable(path: Path, generator: str) -> None:
     """Raise `ExperimentError` if there is something at `path` that is no report."""
-    if not path.parent.is_dir():
-        raise ExperimentError(f"{path.parent} is no directory, so {path.name} can't be written")
+    if not os.access(path.parent, os.W_OK) or not path.parent.is_dir():
+        raise ExperimentError(f"{path.parent} is no directory that {path.name} can be written to")
     if not path.exists():
         return
-    head = path.read_bytes()[:1000] if path.is_file() else b""
+    head = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(1000)
     if f'<meta name="generator" content="{generator} '.encode() not in head:
         raise ExperimentError(f"{path} is no report, and is not overwritten; name another --out")

@@ -44,7 +44,7 @@ def compare(
     First the losses of a few steps are compared; a kernel that differs by more than rounding
     is an error. Then the kernels are timed in turns: a step of training, and inference. Of the
     matrix products are shown: their operations by the time of the whole step, what that is of
-    the machine's peak, their share of the step's time, line by line, and how many times as fast
+    the machine's peak, their share of the time of a step's calls, and how many times as fast
     the step would be if they took none, which is what another kernel has left to gain (Amdahl's
     law). A slow kernel is timed over fewer steps or samples, and what is extrapolated is marked.
     """

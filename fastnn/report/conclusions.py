@@ -17,7 +17,7 @@ LEVEL = 0.03  # closer than this two speeds are called the same
 RUNGS = (
     ("naive", "numba-naive", "compiling the triple loop"),
     ("numba-naive", "numba-blocked", "going through it in tiles that fit the caches"),
-    ("numba-blocked", "numba", "keeping a tile in vector registers, on all threads"),
+    ("numba-blocked", "numba", "keeping a tile in vector registers"),
 )
 
 
@@ -48,6 +48,11 @@ def summary(data: Report) -> list[str]:
     quickest = min(rows.values(), key=_step)
     slowest = max(rows.values(), key=_step)
     gain = _step(slowest) / _step(quickest)
+    if slowest is quickest:
+        return [
+            f"Under `{quickest['kernel']}` the matrix products are "
+            f"{percent(quickest['product_share'])} of the time of a step's calls."
+        ]
     ends = [row["inference"][0]["seconds"]["median"] for row in (slowest, quickest)]
     return [
         f"The choice of the matrix product alone changes the time of a training step by a factor "
@@ -57,10 +62,10 @@ def summary(data: Report) -> list[str]:
         f"{significant(ends[0] / ends[1])}.",
         *_against_blas(rows),
         f"Under `{slowest['kernel']}` the matrix products are "
-        f"{percent(slowest['product_share'])} of a step; under `{quickest['kernel']}` they are "
-        f"{percent(quickest['product_share'])}, so that a product which took no time at all "
-        f"would make it {significant(quickest['amdahl'])} times as fast, and no more (Amdahl's "
-        "law).",
+        f"{percent(slowest['product_share'])} of the time of a step's calls; under "
+        f"`{quickest['kernel']}` they are {percent(quickest['product_share'])}, so that a product "
+        f"which took no time at all would make the calls {significant(quickest['amdahl'])} times "
+        "as fast, and no more (Amdahl's law).",
     ]
 
 
@@ -91,7 +96,9 @@ def ladder(data: Report) -> list[str]:
     ]
     if not gains:
         return []
-    return [f"What buys the factor in training: {_list(gains)}."]
+    threads = data["comparison"]["threads"]
+    where = "one thread" if threads == 1 else f"{threads} threads where a kernel uses them"
+    return [f"What each step up makes of the speed of training, on {where}: {_list(gains)}."]
 
 
 def speeds(data: Report) -> list[str]:
@@ -105,12 +112,14 @@ def speeds(data: Report) -> list[str]:
     }
     top = max(best.values(), key=lambda speed: float(speed["share"]["median"]))
     low = min(best.values(), key=lambda speed: float(speed["share"]["median"]))
-    return [
+    sentence = (
         f"The nearest to the peak is `{top['kernel']}`, with "
         f"{significant(top['flops']['median'] / 1e9)} GFLOP/s at n = {top['n']:,}, or "
-        f"{percent(top['share']['median'])} of it. The best of `{low['kernel']}` is "
-        f"{percent(low['share']['median'])}."
-    ]
+        f"{percent(top['share']['median'])} of it."
+    )
+    if low is not top:
+        sentence += f" The best of `{low['kernel']}` is {percent(low['share']['median'])}."
+    return [sentence]
 
 
 def roofline(data: Report) -> list[str]:
@@ -121,11 +130,12 @@ def roofline(data: Report) -> list[str]:
     products = [line for line in measured(comparison)[0]["lines"] if line["flops"]]
     below = [line for line in products if intensity(line) < ridge]
     low, high = (significant(f(map(intensity, products))) for f in (min, max))
+    fits = max(line["bytes"] for line in products) <= comparison["ceilings"]["caches"]["l3"]
+    where = "they come from the caches, so points may" if fits else "those that fit caches may"
     return [
         f"Where the roof bends, a product makes {significant(ridge)} operations for each byte. "
         f"This network's products make {low} to {high}: {len(below)} of {len(products)} would "
-        "be bound by the memory if their matrices came from there; they come from the caches, "
-        "so points may lie above the slope."
+        f"be bound by the memory if their matrices came from there; {where} lie above the slope."
     ]
 
 
@@ -175,19 +185,8 @@ def inference(data: Report) -> list[str]:
 def curves(data: Report) -> list[str]:
     """Return whether all kernels learn the same, and how long each takes to."""
     every = {curve["kernel"]: curve for curve in data["curves"]}
-    reference = every["numpy"]["history"]
-    differences = [
-        abs(own["loss"] - other["loss"]) / abs(other["loss"])
-        for curve in every.values()
-        for own, other in zip(curve["history"], reference, strict=False)
-    ]
     whole = {name: c for name, c in every.items() if len(c["history"]) == c["epochs"]}
-    cut = [f"`{name}` ({len(every[name]['history'])})" for name in every if name not in whole]
-    cause = "is rounding" if max(differences) < ROUNDING else "rounding has grown to on the way"
-    sentences = [
-        "All kernels learn the same: after the same epoch their losses differ from "
-        f"`numpy`'s by {max(differences):.0e} at most, relatively, which {cause}."
-    ]
+    sentences = [_agreement(every)]
     if whole:
         seconds = {name: sum(epoch_seconds(c["history"])) for name, c in whole.items()}
         quickest = min(seconds, key=seconds.__getitem__)
@@ -195,9 +194,30 @@ def curves(data: Report) -> list[str]:
             f"`{quickest}` makes all {whole[quickest]['epochs']} epochs in "
             f"{duration(seconds[quickest])}{_accuracy(whole[quickest])}."
         )
-    if cut:
-        sentences.append(f"Not all had the time to: {_list(cut)} made fewer epochs.")
+    for name, curve in every.items():
+        if name not in whole:
+            epochs = len(curve["history"])
+            sentences.append(f"`{name}` stopped after {epochs} of them: {curve['stopped']}.")
+    absent = [f"`{row['kernel']}`" for row in measured(data["comparison"])]
+    absent = [name for name in absent if name.strip("`") not in every]
+    if absent:
+        sentences.append(f"{_list(absent)} would take too long for an epoch.")
     return sentences
+
+
+def _agreement(every: Mapping[str, Report]) -> str:
+    """Return how far the losses after the same epoch differ from the reference's."""
+    difference = 0.0
+    for curve in every.values():
+        pairs = zip(curve["history"], every["numpy"]["history"], strict=False)
+        for own, other in ((a["loss"], b["loss"]) for a, b in pairs):
+            if own is None or other is None or not math.isfinite(own + other):
+                return f"Under `{curve['kernel']}` or `numpy` a loss is no finite number."
+            difference = max(difference, abs(own - other) / (max(abs(own), abs(other)) or 1.0))
+    found = f"after the same epoch they differ from `numpy`'s by {difference:.0e} at most"
+    if difference < ROUNDING:
+        return f"The losses of all kernels are the same: {found}, relatively, which is rounding."
+    return f"The losses of the kernels part, as rounding grows: {found}, relatively."
 
 
 def _accuracy(curve: Report) -> str:
@@ -209,7 +229,8 @@ def _accuracy(curve: Report) -> str:
 def descents(data: Report) -> list[str]:
     """Return how the three ways of gradient descent compare, by epochs and by time."""
     every = {each["gradient_descent"]: each for each in data["descents"]}
-    epochs = len(next(iter(every.values()))["history"])
+    first_way = data["descents"][0]
+    epochs = len(first_way["history"])
     ends = [
         f"{name} descent at a loss of {_loss(each['history'][-1]['loss'])} after "
         f"{each['updates']:,} updates"
@@ -221,7 +242,9 @@ def descents(data: Report) -> list[str]:
     known = {name: loss for name, loss in reached.items() if loss is not None}
     ahead = min(known, key=known.__getitem__)
     return [
-        f"The same {epochs} epochs end with {_list(ends)}.",
+        f"This is always the same network, {'-'.join(map(str, first_way['sizes']))} on "
+        f"{first_way['data']}, with {first_way['optimizer']} under `{first_way['kernel']}`. Its "
+        f"{epochs} epochs end with {_list(ends)}.",
         f"In the {duration(spent[first])} that {first} descent takes for all of them, "
         + _list([f"{name} descent reaches {_loss(loss)}" for name, loss in known.items()])
         + f": by the clock, {ahead} descent is ahead there.",
@@ -262,7 +285,7 @@ def approximation(data: Report) -> list[str]:
 
 
 def past(benchmarks: Sequence[Report]) -> list[str]:
-    """Return what has changed most from the first to the last commit."""
+    """Return what has changed most between the first and the last time that it was measured."""
     changes = {
         (each["benchmark"], kernel): known[-1] / known[0]
         for each in benchmarks
@@ -270,12 +293,14 @@ def past(benchmarks: Sequence[Report]) -> list[str]:
         if len(known := [value for value in values if value is not None]) > 1
     }
     if not changes:
-        return ["There is one commit so far; with a second one there will be something to see."]
+        return ["Nothing was measured for two commits so far, so there is no change to be seen."]
     name, kernel = max(changes, key=lambda key: abs(math.log(changes[key])))
     change = changes[name, kernel]
+    if abs(change - 1) < LEVEL:
+        return [f"Nothing has changed by more than {LEVEL:.0%} since it was first measured."]
     how = "as slow as" if change > 1 else "as fast as"
     return [
-        f"What has changed most from the first to the last commit is `{kernel}` in {name}: it is "
+        f"What has changed most since it was first measured is `{kernel}` in {name}: it is "
         f"{significant(max(change, 1 / change))} times {how} it was."
     ]
 

@@ -178,7 +178,7 @@ def draw_past(past: Past, said: Mapping[str, list[str]]) -> dict[str, Exhibit]:
     gallery = Gallery(said)
     for each in past:
         gallery.add(
-            "past-" + re.sub("[^a-z]+", "-", each["benchmark"].lower()),
+            "past-" + re.sub("[^a-z0-9]+", "-", each["benchmark"].lower()),
             each["benchmark"],
             "Times over commits, a line for each kernel.",
             partial(figures.draw_past, series=each["kernels"], commits=each["commits"]),

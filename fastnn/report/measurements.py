@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import kernels.machine
-from fastnn.comparison import Comparison, Contender
+from fastnn.comparison import REFERENCE, Comparison, Contender
 from fastnn.experiment import Experiment
 from fastnn.measuring import Product, Timing, measure_kernel
 from fastnn.runs import Run
@@ -38,7 +38,8 @@ class Effort:
     reach : float
         What of the largest product that a kernel calls reasonable for itself is measured.
     training : float
-        Seconds after which a training ends, if its network is not trained by then.
+        Seconds after which a training ends, if its network is not trained by then. A kernel that
+        takes several times as long for a single epoch does not begin one.
 
     """
 
@@ -73,6 +74,8 @@ QUICK = Effort(
 # The three ways of gradient descent, of one network from the same weights.
 DESCENTS = ("batch", "mini-batch", "stochastic")
 DESCENT = Experiment(hidden=(32,), optimizer="sgd", learning_rate=0.1, epochs=30)
+OUT_OF_TIME = "its time is over"
+EPOCHS_TOO_LONG = 4  # times the seconds for a training
 SNAPSHOTS = (1, 8)  # epochs after which an approximation is looked at, besides the last
 PERIODS = 2  # of the sine that are drawn; the network has seen one
 
@@ -130,7 +133,8 @@ class Study:
         peak = getattr(ceilings.ceilings[0], dtype).median
         for contender in contenders:
             begins(f"{contender.kernel}: a training")
-            curves.append(self._curve(contender))
+            if self._is_affordable(contender):
+                curves.append(self._curve(contender))
         return {
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "description": self.comparison.data.description,
@@ -151,15 +155,19 @@ class Study:
         timings = measure_kernel(kernel, products, self.experiment.dtype, self.effort.product)
         return list(zip(sizes, timings, strict=True))
 
+    def _is_affordable(self, contender: Contender) -> bool:
+        epoch = float(np.median(contender.step_seconds)) * self.comparison.steps_per_epoch
+        return contender.kernel == REFERENCE or epoch < EPOCHS_TOO_LONG * self.effort.training
+
     def _curve(self, contender: Contender) -> dict[str, Any]:
         """Train the network under a kernel, for as many epochs as there is time for."""
-        run = Run.prepare(replace(self.experiment, kernel="numpy"))
+        run = Run.prepare(replace(self.experiment, kernel=REFERENCE, engine="auto"))
         run.net.kernel = contender.net.kernel
         began = time.perf_counter()
 
         def stop(training: Training) -> None:
             if time.perf_counter() - began > self.effort.training:
-                raise StopTraining("its time is over")
+                raise StopTraining(OUT_OF_TIME)
 
         run.fit([stop])
         test = run.evaluate()
@@ -167,6 +175,7 @@ class Study:
             "kernel": contender.kernel,
             "epochs": self.experiment.epochs,
             "history": run.history.as_dicts(),
+            "stopped": run.history.stopped,
             "test_accuracy": test.accuracy,
             "test_loss": test.loss,
         }
@@ -176,8 +185,9 @@ class Study:
         run = Run.prepare(replace(DESCENT, gradient_descent=name, seed=self.experiment.seed))
         run.train()
         report = run.report()
-        kept = ("gradient_descent", "batch_size", "updates", "history", "test_accuracy")
-        return {key: report[key] for key in kept}
+        kept = ("data", "sizes", "optimizer", "kernel", "gradient_descent", "batch_size", "updates")
+        report["optimizer"] = run.experiment.optimizer
+        return {key: report[key] for key in (*kept, "history", "test_accuracy")}
 
     def _approximation(self, begins: Begins) -> dict[str, Any]:
         """Let a network learn a sine, and look at it now and then."""

@@ -113,14 +113,11 @@ def _json_uri(data: Any) -> str:  # noqa: ANN401
 
 def _tiles(rows: list[Report]) -> list[tuple[str, str]]:
     """Return the most telling numbers, each with what it is."""
-    slow, quick = (_ends(rows) * 2)[:2]
-    gain = slow["step_seconds"]["median"] / quick["step_seconds"]["median"]
+    *slower, quick = _ends(rows)
     tiles = [
-        (f"{significant(gain)} ×", f"a training step, `{slow['kernel']}` to `{quick['kernel']}`"),
         (
             percent(quick["product_share"]),
-            f"of a step are products under `{quick['kernel']}`, "
-            f"{percent(slow['product_share'])} under `{slow['kernel']}`",
+            f"of the time of a step's calls are products under `{quick['kernel']}`",
         ),
         (
             duration(quick["inference"][0]["seconds"]["median"]),
@@ -130,7 +127,11 @@ def _tiles(rows: list[Report]) -> list[tuple[str, str]]:
     named = {row["kernel"]: row for row in rows}
     if "numba" in named:
         ratio = named["numba"]["speedup"]["numpy"]["median"]
-        tiles.insert(1, (f"{ratio:.2f} ×", "training on `numba`, against BLAS"))
+        tiles.insert(0, (f"{ratio:.2f} ×", "training on `numba`, against BLAS"))
+    for slow in slower:
+        gain = significant(slow["step_seconds"]["median"] / quick["step_seconds"]["median"])
+        what = f"a training step, `{slow['kernel']}` to `{quick['kernel']}`"
+        tiles.insert(0, (f"{gain} ×", what))
     return tiles
 
 
@@ -139,7 +140,6 @@ def _facts(data: Report) -> list[tuple[str, str]]:
     comparison = data["comparison"]
     machine, versions, limits = (comparison[key] for key in ("machine", "versions", "ceilings"))
     (ceilings,) = limits["ceilings"]
-    blas = machine["blas"]
     caches = limits["caches"].items()
     return [
         ("processor", f"{machine['processor']}, {machine['cores']} cores, {machine['system']}"),
@@ -151,7 +151,7 @@ def _facts(data: Report) -> list[tuple[str, str]]:
         ),
         ("memory, read", _spread(ceilings["read"], "GB/s", comparison["threads"])),
         ("memory, copied", _spread(ceilings["copy"], "GB/s", comparison["threads"])),
-        ("BLAS", f"{blas['internal_api']} {blas['version']}, architecture {blas['architecture']}"),
+        ("BLAS", " ".join(filter(None, machine["blas"].values()))),
         ("threads", f"{comparison['threads']}, of every kernel that uses any, and of BLAS"),
         ("dtype", comparison["dtype"]),
         ("data", f"{comparison['data']}: {data['description']}"),

@@ -74,6 +74,8 @@ def _benchmark(name: str, kept: Iterable[Any]) -> dict[str, Any] | None:
 def _times(result: Any, name: str) -> dict[str, dict[tuple[str, ...], float]]:  # noqa: ANN401
     """Return by kernel, and by the other parameters, what was timed."""
     parameters = result.get_result_params(name)
+    if not parameters:
+        return {}
     values = result.get_result_value(name, parameters)
     times: dict[str, dict[tuple[str, ...], float]] = {}
     for (kernel, *others), value in zip(product(*parameters), values, strict=True):

@@ -182,6 +182,31 @@ def test_ratios_have_no_exponent(ratio, text):
     assert tables._times({"median": ratio}).text == text
 
 
+def test_a_kernel_that_computes_wrong_gradients(fastnn, ladder):
+    """What is wrong with them alone: an optimizer that scales them would hide it."""
+
+    def halving(a, b, out):
+        np.matmul(a, b, out)
+        if not a.flags.c_contiguous:
+            out *= 0.5
+
+    ladder(kernels.Kernel("halving", "half of what a transposed view makes", halving))
+    for more in ((), ("--batch-size", "5000")):
+        fastnn("compare", *QUICK, "--kernels", "halving", *more).assert_error("kernel halving")
+
+
+def test_two_kernels_of_one_name(fastnn, tmp_path):
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "import numpy as np\n"
+        "from kernels import Kernel\n"
+        "KERNEL = Kernel('numpy', 'not that of the ladder', lambda a, b, out: np.dot(a, b, out))\n"
+    )
+    fastnn("compare", *QUICK, "--kernels", f"{mine}:KERNEL").assert_error(
+        "two kernels are called 'numpy'"
+    )
+
+
 def test_a_kernel_that_computes_something_else(fastnn, ladder):
     ladder(kernels.Kernel("wrong", "wrong by a hundredth", wrong))
     fastnn("compare", *QUICK, "--kernels", "wrong").assert_error(

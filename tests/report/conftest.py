@@ -16,7 +16,7 @@ TINY = Effort(
     sizes=(8, 16),
     product=0.001,
     reach=2**-12,
-    training=0.02,
+    training=0.1,
 )
 
 
@@ -36,7 +36,7 @@ def begun():
 
 @pytest.fixture(scope="session")
 def study():
-    return Study(Experiment(hidden=(8,), threads=1, epochs=4), KERNELS, TINY)
+    return Study(Experiment(hidden=(8,), threads=1, epochs=20), KERNELS, TINY)
 
 
 @pytest.fixture(scope="session")

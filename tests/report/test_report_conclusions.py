@@ -56,7 +56,10 @@ def made():
             "noise": 0.1,
             "busy": False,
             "blas_restraints": {},
-            "ceilings": {"ceilings": [{"float32": spread(2e9), "read": spread(1e9)}]},
+            "ceilings": {
+                "ceilings": [{"float32": spread(2e9), "read": spread(1e9)}],
+                "caches": {"l3": 1000},
+            },
             "kernels": [
                 row("naive", 1.0, 0.99),
                 row("numba", 0.001, 0.75),
@@ -69,12 +72,13 @@ def made():
             {"kernel": "numba", "n": 64, "flops": spread(1.8e9), "share": spread(0.9)},
         ],
         "curves": [
-            {"kernel": name, "epochs": 2, "history": history}
+            {"kernel": name, "epochs": 2, "history": history, "stopped": "its time is over"}
             | {"test_accuracy": 0.98, "test_loss": 0.1}
             for name, history in histories.items()
         ],
         "descents": [
-            {"gradient_descent": "batch", "updates": 2}
+            {"gradient_descent": "batch", "updates": 2, "data": "digits", "sizes": [4, 2]}
+            | {"optimizer": "sgd", "kernel": "numba"}
             | {"history": [record(1, 2.0, 0.1), record(2, 1.9, 0.1)]},
             {"gradient_descent": "mini-batch", "updates": 20}
             | {"history": [record(1, 1.0, 0.2), record(2, 0.5, 0.2)]},
@@ -95,8 +99,18 @@ def test_the_summary_is_about_the_slowest_and_the_quickest(made):
     said = " ".join(conclusions.summary(made))
     assert "a factor of 1,000, from 1.00 s under `naive` to 1.00 ms under `numba`" in said
     assert "2.00 times as fast as on BLAS" in said
-    assert "`naive` the matrix products are 99.0% of a step; under `numba` they are 75.0%" in said
-    assert "4.00 times as fast, and no more" in said
+    assert "`naive` the matrix products are 99.0% of the time of a step's calls" in said
+    assert "under `numba` they are 75.0%" in said
+    assert "would make the calls 4.00 times as fast, and no more" in said
+
+
+def test_one_kernel_is_not_compared_with_itself(made):
+    del made["comparison"]["kernels"][:2]
+    (said,) = conclusions.summary(made)
+    assert said == "Under `numpy` the matrix products are 50.0% of the time of a step's calls."
+    made["speeds"] = made["speeds"][:1]
+    (said,) = conclusions.speeds(made)
+    assert "The best of" not in said
 
 
 @pytest.mark.parametrize(
@@ -117,7 +131,9 @@ def test_rungs_are_compared_where_both_were_measured(made):
     assert conclusions.ladder(made) == []
     made["comparison"]["kernels"].insert(1, row("numba-naive", 0.01, 0.9))
     (said,) = conclusions.ladder(made)
-    assert said == "What buys the factor in training: compiling the triple loop ×100."
+    assert said.endswith("of training, on one thread: compiling the triple loop ×100.")
+    made["comparison"]["threads"] = 2
+    assert "on 2 threads where a kernel uses them" in conclusions.ladder(made)[0]
 
 
 def test_the_nearest_to_the_peak(made):
@@ -130,6 +146,9 @@ def test_what_the_memory_would_bound(made):
     (said,) = conclusions.roofline(made)
     assert "makes 2.00 operations for each byte" in said
     assert "1 of 1 would be bound" in said
+    assert "they come from the caches" in said
+    made["comparison"]["ceilings"]["caches"]["l3"] = 10
+    assert "those that fit caches may" in conclusions.roofline(made)[0]
 
 
 def test_where_a_step_goes(made):
@@ -148,9 +167,10 @@ def test_what_a_batch_is_worth(made):
 
 def test_trainings_are_compared_epoch_by_epoch(made):
     same, quickest, cut = conclusions.curves(made)
+    assert "losses of all kernels are the same" in same
     assert "by 1e-05 at most, relatively, which is rounding." in same
     assert "makes all 2 epochs in 1.00 s, and is then right on 98.0%" in quickest
-    assert cut == "Not all had the time to: `naive` (1) made fewer epochs."
+    assert cut == "`naive` stopped after 1 of them: its time is over."
 
 
 def test_losses_that_have_parted_are_no_mere_rounding(made):
@@ -168,6 +188,7 @@ def test_a_regression_has_an_error_instead(made):
 
 def test_descents_are_compared_by_epochs_and_by_the_clock(made):
     ends, clock = conclusions.descents(made)
+    assert "the same network, 4-2 on digits, with sgd under `numba`" in ends
     assert "batch descent at a loss of 1.9 after 2 updates" in ends
     assert "stochastic descent at a loss of 1.0e-04 after 200 updates" in ends
     assert "In the 200 ms that batch descent takes" in clock
@@ -197,7 +218,8 @@ def test_the_past_is_told_by_its_largest_change():
     def benchmark(name, numba):
         return {"benchmark": name, "commits": ["a", "b"], "kernels": {"numba": numba}}
 
-    assert "There is one commit" in conclusions.past([benchmark("x", [1.0, None])])[0]
+    assert "no change to be seen" in conclusions.past([benchmark("x", [1.0, None])])[0]
+    assert "Nothing has changed by more than 3%" in conclusions.past([benchmark("x", [1, 1.01])])[0]
     slower = conclusions.past([benchmark("x", [1.0, 1.1]), benchmark("y", [1.0, 2.0])])
     assert slower[0].endswith("`numba` in y: it is 2.00 times as slow as it was.")
     faster = conclusions.past([benchmark("x", [4.0, 1.0]), benchmark("y", [1.0, 2.0])])

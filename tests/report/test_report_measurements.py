@@ -1,9 +1,10 @@
 """What a report is made of."""
 
+import numpy as np
 import pytest
 
 from fastnn.experiment import Experiment
-from fastnn.report.measurements import DESCENTS, QUICK, THOROUGH, Study
+from fastnn.report.measurements import DESCENTS, OUT_OF_TIME, QUICK, THOROUGH, Study
 from tests.report.conftest import TINY, machine_measured_shortly
 
 
@@ -29,8 +30,19 @@ def test_products_stay_within_what_a_kernel_is_asked_for(data):
 
 def test_a_training_ends_with_its_epochs_or_its_time(data):
     epochs = {curve["kernel"]: len(curve["history"]) for curve in data["curves"]}
-    assert epochs["numba"] == epochs["numpy"] == 4
-    assert epochs["naive"] == 1  # which outlasts the time for all
+    assert epochs["numba"] == epochs["numpy"] == 20
+    assert 1 <= epochs["naive"] < 20
+    stopped = {curve["kernel"]: curve["stopped"] for curve in data["curves"]}
+    assert stopped == {"naive": OUT_OF_TIME, "numba": None, "numpy": None}
+
+
+def test_a_kernel_much_too_slow_does_not_begin(study, monkeypatch):
+    slow, quick, reference = study.comparison.measured
+    assert study._is_affordable(quick)
+    for contender in (slow, reference):
+        monkeypatch.setattr(contender, "step_seconds", np.full(3, 1e3))
+    assert not study._is_affordable(slow)
+    assert study._is_affordable(reference)
 
 
 def test_trainings_begin_alike_under_every_kernel(data):
