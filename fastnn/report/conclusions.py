@@ -186,7 +186,7 @@ def curves(data: Report) -> list[str]:
     """Return whether all kernels learn the same, and how long each takes to."""
     every = {curve["kernel"]: curve for curve in data["curves"]}
     whole = {name: c for name, c in every.items() if len(c["history"]) == c["epochs"]}
-    sentences = [_agreement(every)]
+    sentences = [_agreement(every)] if len(every) > 1 else []
     if whole:
         seconds = {name: sum(epoch_seconds(c["history"])) for name, c in whole.items()}
         quickest = min(seconds, key=seconds.__getitem__)
@@ -196,8 +196,8 @@ def curves(data: Report) -> list[str]:
         )
     for name, curve in every.items():
         if name not in whole:
-            epochs = len(curve["history"])
-            sentences.append(f"`{name}` stopped after {epochs} of them: {curve['stopped']}.")
+            done = f"{len(curve['history'])} of {curve['epochs']} epochs"
+            sentences.append(f"`{name}` stopped after {done}: {curve['stopped']}.")
     absent = [f"`{row['kernel']}`" for row in measured(data["comparison"])]
     absent = [name for name in absent if name.strip("`") not in every]
     if absent:

@@ -170,14 +170,32 @@ def test_trainings_are_compared_epoch_by_epoch(made):
     assert "losses of all kernels are the same" in same
     assert "by 1e-05 at most, relatively, which is rounding." in same
     assert "makes all 2 epochs in 1.00 s, and is then right on 98.0%" in quickest
-    assert cut == "`naive` stopped after 1 of them: its time is over."
+    assert cut == "`naive` stopped after 1 of 2 epochs: its time is over."
 
 
 def test_losses_that_have_parted_are_no_mere_rounding(made):
     made["curves"][1]["history"][1]["loss"] = 1.5
-    assert (
-        "by 5e-01 at most, relatively, which rounding has grown to" in (conclusions.curves(made)[0])
-    )
+    said = conclusions.curves(made)[0]
+    assert "The losses of the kernels part" in said
+    assert "by 3e-01 at most, relatively." in said
+
+
+@pytest.mark.parametrize("loss", [None, float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_is_not_passed_over(made, loss):
+    made["curves"][1]["history"][1]["loss"] = loss
+    assert conclusions.curves(made)[0] == "Under `numba` or `numpy` a loss is no finite number."
+
+
+def test_losses_may_be_nothing(made):
+    for curve in made["curves"]:
+        for each in curve["history"]:
+            each["loss"] = 0.0
+    assert "by 0e+00 at most" in conclusions.curves(made)[0]
+
+
+def test_a_kernel_too_slow_to_train_is_named(made):
+    del made["curves"][0]
+    assert conclusions.curves(made)[-1] == "`naive` would take too long for an epoch."
 
 
 def test_a_regression_has_an_error_instead(made):
