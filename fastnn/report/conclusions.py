@@ -310,7 +310,8 @@ def fairness(data: Report) -> list[str]:
     comparison = data["comparison"]
     sentences = [
         f"Before anything was timed, the losses of {comparison['steps_verified']} steps under all "
-        f"kernels were compared; they agree to {comparison['loss_difference']:.0e}. Each kernel "
+        "kernels were compared, and the gradients of a batch; the losses agree to "
+        f"{comparison['loss_difference']:.0e}. Each kernel "
         f"then had its turn in each of {comparison['rounds']} rounds; what is shown are medians. "
         f"In the most uncertain of them, half of the rounds lie {percent(comparison['noise'])} "
         "apart: a difference that is smaller is none."
