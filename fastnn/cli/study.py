@@ -42,11 +42,12 @@ def compare(
     """Train one network under several kernels: the same losses, and what each costs.
 
     First the losses of a few steps and the gradients of a batch are compared; a kernel that
-    differs by more than rounding is an error. Then the kernels are timed in turns: a step of training, and inference. Of the
-    matrix products are shown: their operations by the time of the whole step, what that is of
-    the machine's peak, their share of the time of a step's calls, and how many times as fast
-    the step would be if they took none, which is what another kernel has left to gain (Amdahl's
-    law). A slow kernel is timed over fewer steps or samples, and what is extrapolated is marked.
+    differs by more than rounding is an error. Then the kernels are timed in turns: a step of
+    training, and inference. Of the matrix products are shown: their operations by the time of
+    the whole step, what that is of the machine's peak, their share of the time of a step's
+    calls, and how many times as fast these would be if products took none, which is what
+    another kernel has left to gain (Amdahl's law). A slow kernel is timed over fewer steps or
+    samples, and what is extrapolated is marked.
     """
     if json and markdown:
         raise ExperimentError("--json and --markdown exclude each other")
