@@ -33,9 +33,9 @@ with suppress(ImportError):  # asv imports every file here, on commits without t
         draw_ladder,
         draw_losses,
         draw_sine,
-        epoch_seconds,
-        measured,
+        training_seconds,
     )
+    from fastnn.tables import measured
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -162,7 +162,7 @@ def gradient_descent(outputs):
             f"{report['updates']:,}",
             f"{report['history'][-1]['loss']:.4f}",
             percent(report["test_accuracy"]),
-            duration(training_seconds(report)),
+            duration(training_seconds(report["history"])),
         )
         for report in reports
     ]
@@ -189,7 +189,8 @@ def sine(outputs):
         axes.set_title("A sine, and what a network makes of it")
         legend_below(figure, axes)
     error = f"Mean squared error on points in between, kept for the test: {report['test_loss']:.1e}"
-    updates = f"after {report['updates']:,} updates in {duration(training_seconds(report))}."
+    seconds = duration(training_seconds(report["history"]))
+    updates = f"after {report['updates']:,} updates in {seconds}."
     return picture(figure, "sine", "A sine and its approximation") + f"{error}, {updates}"
 
 
@@ -201,7 +202,7 @@ def scratch(outputs):
         ("`scratch.py`", duration(float(seconds)), duration(outputs[0].seconds), percent(accuracy)),
         (
             f"FastNN, kernel `{report['kernel']}`",
-            duration(training_seconds(report)),
+            duration(training_seconds(report["history"])),
             duration(outputs[1].seconds),
             percent(report["test_accuracy"]),
         ),
@@ -219,7 +220,7 @@ def accuracy(outputs):
             len(report["history"]),
             percent(report["test_accuracy"]),
             f"{report['test_loss']:.3f}",
-            duration(training_seconds(report)),
+            duration(training_seconds(report["history"])),
         )
         for report in (output.json for output in outputs)
     ]
@@ -256,11 +257,6 @@ BLOCKS = {
 }
 # These stay as they are where the data are not there, or no other library.
 NEEDY = ("fashion-mnist", "peers")
-
-
-def training_seconds(report):
-    """Return the seconds of all steps of a run."""
-    return sum(epoch_seconds(report["history"]))
 
 
 def table(header, rows, left=1):

@@ -17,7 +17,7 @@ from fastnn.layers import Softmax
 from fastnn.network import Sequential
 from fastnn.runs import CONFIG, WEIGHTS, load_data, read_report
 from fastnn.training import evaluate
-from kernels.finding import find
+from kernels.finding import find, is_imported
 from kernels.interface import Array
 
 
@@ -69,7 +69,7 @@ class Model:
         if not (path / CONFIG).is_file():
             raise ModelError(f"{path} holds no run: there is no {CONFIG}")
         experiment = Experiment(**read_settings(path / CONFIG))
-        if kernel is None and ":" in experiment.kernel:
+        if kernel is None and is_imported(experiment.kernel):
             raise ModelError(
                 f"{path} was trained under {experiment.kernel}, which is not imported unasked: "
                 "say with --kernel whether it is to be that one or another"

@@ -33,7 +33,7 @@ from fastnn.losses import Loss, Targets
 from fastnn.network import Sequential
 from fastnn.optimizers import Optimizer
 from fastnn.training import Callback, Training, evaluate, fit, step_size
-from kernels.finding import find
+from kernels.finding import find, is_in_file
 
 CONFIG, REPORT, LOG = "config.toml", "run.json", "history.csv"
 WEIGHTS, TRAINING = "weights.safetensors", "training.safetensors"
@@ -346,6 +346,6 @@ def _movable(experiment: Experiment) -> Experiment:
         data = str(Path(data).absolute())
     if data_dir is not None:
         data_dir = str(Path(data_dir).absolute())
-    if ".py:" in kernel:
+    if is_in_file(kernel):
         kernel = str(Path(kernel).absolute())
     return replace(experiment, data=data, data_dir=data_dir, kernel=kernel)

@@ -31,6 +31,17 @@ class Table(NamedTuple):
         return [[cell.text for cell in row] for row in self.rows]
 
 
+def measured(comparison: Row) -> list[Row]:
+    """Return the rows of the kernels that were not skipped."""
+    return [row for row in comparison["kernels"] if not row["skipped"]]
+
+
+def slowest_and_quickest(rows: Sequence[Row]) -> tuple[Row, Row]:
+    """Return the ends of the ladder by the time of a step; where there is one row, it is both."""
+    by_time = sorted(rows, key=lambda row: float(row["step_seconds"]["median"]), reverse=True)
+    return by_time[0], by_time[-1]
+
+
 def training_table(rows: Sequence[Row]) -> Table:
     """Return what a step and an epoch take, and how many times as fast that is."""
     return Table(

@@ -16,6 +16,16 @@ import kernels
 from kernels.interface import DTYPES, Kernel
 
 
+def is_imported(where: str) -> bool:
+    """Return whether `find` imports a module or a file for it."""
+    return ":" in where
+
+
+def is_in_file(where: str) -> bool:
+    """Return whether it is ``PATH.py:NAME``."""
+    return where.rpartition(":")[0].endswith(".py")
+
+
 def find(where: str) -> Kernel:
     """Return the kernel that `where` leads to.
 
@@ -33,13 +43,13 @@ def find(where: str) -> Kernel:
         The file cannot be read.
 
     """
-    place, colon, name = where.rpartition(":")
-    if not colon:
+    if not is_imported(where):
         try:
             return kernels.get(where)
         except TypeError as error:  # an entry point names something else
             raise ValueError(str(error)) from None
-    module = _load(Path(place)) if place.endswith(".py") else _import(place)
+    place, _, name = where.rpartition(":")
+    module = _load(Path(place)) if is_in_file(where) else _import(place)
     if not hasattr(module, name):
         held = ", ".join(key for key, value in vars(module).items() if isinstance(value, Kernel))
         raise ValueError(f"{place} has no {name!r}; kernels there: {held or 'none'}")

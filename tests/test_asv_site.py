@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from asv.util import load_json
 
 from tests.browser import open_page
 
@@ -52,8 +53,7 @@ def run(*command, **environment):
 
 def configured(directory):
     """Write asv's configuration as it is here, for results of a repository of one commit."""
-    lines = (ROOT / "asv.conf.json").read_text(encoding="utf-8").splitlines()
-    settings = json.loads("\n".join(line for line in lines if not line.strip().startswith("//")))
+    settings = load_json(str(ROOT / "asv.conf.json"), js_comments=True)
     settings |= {"repo": str(directory / "repository"), "benchmark_dir": str(ROOT / "benchmarks")}
     path = directory / "asv.conf.json"
     path.write_text(json.dumps(settings), encoding="utf-8")

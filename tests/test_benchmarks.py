@@ -1,6 +1,5 @@
 """The asv suites: what asv itself does not check. (`.ci/run` has asv run them.)"""
 
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from asv.util import load_json
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
 import kernels
@@ -226,9 +226,8 @@ def test_every_file_imports_where_asv_has_no_matplotlib():
 
 
 def test_asv_and_the_extra_pin_one_runner():
-    text = (ROOT / "asv.conf.json").read_text()
-    lines = [line for line in text.splitlines() if not line.strip().startswith("//")]
-    pinned = json.loads("\n".join(lines))["matrix"]["req"]["pip+asv_runner"]
+    settings = load_json(str(ROOT / "asv.conf.json"), js_comments=True)
+    pinned = settings["matrix"]["req"]["pip+asv_runner"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"asv_runner=={pinned[0]}" in project["optional-dependencies"]["bench"]
     assert len(pinned) == 1

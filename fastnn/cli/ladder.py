@@ -40,7 +40,7 @@ def kernels(
                 "options of a command follow its name"
             )
     elif measure:
-        _measure(Experiment(**o.given_settings(context.params)), only, json)
+        _measure(o.given_experiment(context.params), only, json)
     elif given := [name for name in given if name != "json"]:
         raise ExperimentError(f"{_option(given[0])} says how to measure; it needs --measure")
     else:

@@ -4,12 +4,13 @@ No setting has a default here: what is not given is left to the configuration fi
 `Experiment`, whose default the help shows.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from fastnn.experiment import CHOICES, SETTINGS, Experiment, ExperimentError
+from fastnn.experiment import CHOICES, SETTINGS, Experiment, ExperimentError, read_settings
 
 _DEFAULTS = Experiment()
 
@@ -133,6 +134,18 @@ def given_settings(parameters: dict[str, Any]) -> dict[str, Any]:
     if "hidden" in given:
         given["hidden"] = _sizes(given["hidden"])
     return given
+
+
+def given_experiment(parameters: dict[str, Any], config: Path | None = None) -> Experiment:
+    """Return what a command's parameters and a configuration file set; the former precede."""
+    return Experiment(**(read_settings(config) if config else {}) | given_settings(parameters))
+
+
+def kernel_names(only: str | None) -> Sequence[str]:
+    """Return what ``--kernels`` names, or all kernels that have a name."""
+    import kernels
+
+    return kernels.names() if only is None else only.split(",")
 
 
 def _sizes(text: str) -> tuple[int, ...]:

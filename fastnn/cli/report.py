@@ -9,7 +9,7 @@ import typer
 
 from fastnn.cli import options as o
 from fastnn.cli.console import show, warn, warn_of_restraints
-from fastnn.experiment import Experiment, ExperimentError, read_settings
+from fastnn.experiment import ExperimentError
 
 ASV_RESULTS = Path(".asv/results")
 
@@ -46,14 +46,12 @@ def report(
 
     page = require("fastnn.report.page", "report")
     check_replaceable(out, page.GENERATOR)
-    import kernels as ladder
     from fastnn.checkpoint import write_atomically
     from fastnn.cli.progress import count_bar
     from fastnn.report.measurements import QUICK, THOROUGH, Study
     from fastnn.report.past import read_past
 
-    settings = (read_settings(config) if config else {}) | o.given_settings(context.params)
-    names = ladder.names() if only is None else only.split(",")
+    experiment = o.given_experiment(context.params, config)
     try:
         past = read_past(asv or ASV_RESULTS)
     except ValueError as error:
@@ -61,7 +59,7 @@ def report(
             raise
         past = []
         warn(f"{ASV_RESULTS} is left out: {error}")
-    study = Study(Experiment(**settings), names, QUICK if quick else THOROUGH)
+    study = Study(experiment, o.kernel_names(only), QUICK if quick else THOROUGH)
     warn_of_restraints()
     with count_bar(study.parts) as advance:
         measured = study.measure(advance)

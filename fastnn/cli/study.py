@@ -14,8 +14,14 @@ from fastnn.cli.console import (
     warn,
     warn_of_restraints,
 )
-from fastnn.experiment import Experiment, ExperimentError, read_settings
-from fastnn.tables import EXTRAPOLATED, inference_table, products_table, training_table
+from fastnn.experiment import ExperimentError
+from fastnn.tables import (
+    EXTRAPOLATED,
+    inference_table,
+    measured,
+    products_table,
+    training_table,
+)
 
 
 def compare(
@@ -51,14 +57,15 @@ def compare(
     """
     if json and markdown:
         raise ExperimentError("--json and --markdown exclude each other")
-    import kernels as ladder
     from fastnn.cli.progress import count_bar
     from fastnn.comparison import Comparison
 
-    settings = (read_settings(config) if config else {}) | o.given_settings(context.params)
-    names = ladder.names() if only is None else only.split(",")
     comparison = Comparison(
-        Experiment(**settings), names, rounds=rounds, seconds=seconds, inference=_sizes(inference)
+        o.given_experiment(context.params, config),
+        o.kernel_names(only),
+        rounds=rounds,
+        seconds=seconds,
+        inference=_sizes(inference),
     )
     warn_of_restraints()
     comparison.verify()
@@ -98,8 +105,8 @@ def _show(report: Mapping[str, Any], description: str, markdown: bool) -> None:
         f"losses of {report['steps_verified']} steps agree to {report['loss_difference']:.1e}; "
         f"medians of {report['rounds']} rounds",
     )
-    measured = [row for row in report["kernels"] if not row["skipped"]]
-    tables = [make(measured) for make in (training_table, products_table, inference_table)]
+    rows = measured(report)
+    tables = [make(rows) for make in (training_table, products_table, inference_table)]
     foot = [f"{row['kernel']}: {row['skipped']}" for row in report["kernels"] if row["skipped"]]
     if any(EXTRAPOLATED in text for table in tables for row in table.texts for text in row):
         foot.append(

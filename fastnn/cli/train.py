@@ -8,7 +8,7 @@ import typer
 from fastnn.cli import options as o
 from fastnn.cli.console import figure, show, show_json, show_table
 from fastnn.cli.signals import Interrupted
-from fastnn.experiment import Experiment, ExperimentError, read_settings
+from fastnn.experiment import Experiment, ExperimentError
 
 if TYPE_CHECKING:
     from fastnn.runs import Run
@@ -55,8 +55,10 @@ def train(
     is shown on stderr, what came of it on stdout. Ctrl-C ends it after the last whole epoch,
     which --out has kept, and --resume goes on from there.
     """
-    given = o.given_settings(context.params)
-    run = _resume(resume, given, config, out) if resume else _begin(given, config, out)
+    if resume:
+        run = _resume(resume, o.given_settings(context.params), config, out)
+    else:
+        run = _begin(o.given_experiment(context.params, config), out)
     _train(run)
     if json:
         show_json(run.report())
@@ -64,8 +66,7 @@ def train(
         _show(run)
 
 
-def _begin(given: dict[str, Any], config: Path | None, out: Path | None) -> "Run":
-    experiment = Experiment(**(read_settings(config) if config else {}) | given)
+def _begin(experiment: Experiment, out: Path | None) -> "Run":
     from fastnn.runs import Run, check_free
 
     if out is not None:

@@ -5,3 +5,8 @@ draws it, `conclusions` says it in words, `page` sets it. `past` reads what asv 
 
 Needs the extra ``report``: Matplotlib, and Jinja for the template.
 """
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+Report: TypeAlias = Mapping[str, Any]  # what was measured, or a part of it

@@ -5,12 +5,12 @@ Names of kernels are set between backticks.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from fastnn.formats import duration, percent, significant
-from fastnn.report.figures import epoch_seconds, intensity, measured
+from fastnn.report import Report
+from fastnn.report.figures import epoch_seconds, intensity, training_seconds
+from fastnn.tables import measured, slowest_and_quickest
 
-Report = Mapping[str, Any]
 ROUNDING = 1e-3  # relative: losses that differ by less have not parted
 LEVEL = 0.03  # closer than this two speeds are called the same
 # What each step up the ladder does, from one kernel to another.
@@ -45,8 +45,7 @@ def summary(data: Report) -> list[str]:
     """Return the answers to the question of the study."""
     comparison = data["comparison"]
     rows = _rows(comparison)
-    quickest = min(rows.values(), key=_step)
-    slowest = max(rows.values(), key=_step)
+    slowest, quickest = slowest_and_quickest(measured(comparison))
     gain = _step(slowest) / _step(quickest)
     if slowest is quickest:
         return [
@@ -141,8 +140,7 @@ def roofline(data: Report) -> list[str]:
 
 def step(data: Report) -> list[str]:
     """Return what else than products a step consists of."""
-    rows = _rows(data["comparison"])
-    quickest = min(rows.values(), key=_step)
+    _, quickest = slowest_and_quickest(measured(data["comparison"]))
     lines = quickest["lines"]
     whole = sum(line["seconds"] for line in lines)
     longest = max(lines, key=lambda line: float(line["seconds"]))
@@ -169,8 +167,7 @@ def step(data: Report) -> list[str]:
 
 def inference(data: Report) -> list[str]:
     """Return what a batch is worth."""
-    rows = _rows(data["comparison"])
-    quickest = min(rows.values(), key=_step)
+    _, quickest = slowest_and_quickest(measured(data["comparison"]))
     each = [entry["seconds"]["median"] / entry["batch_size"] for entry in quickest["inference"]]
     sizes = [entry["batch_size"] for entry in quickest["inference"]]
     best = min(range(len(each)), key=each.__getitem__)
@@ -188,7 +185,7 @@ def curves(data: Report) -> list[str]:
     whole = {name: c for name, c in every.items() if len(c["history"]) == c["epochs"]}
     sentences = [_agreement(every)] if len(every) > 1 else []
     if whole:
-        seconds = {name: sum(epoch_seconds(c["history"])) for name, c in whole.items()}
+        seconds = {name: training_seconds(c["history"]) for name, c in whole.items()}
         quickest = min(seconds, key=seconds.__getitem__)
         sentences.append(
             f"`{quickest}` makes all {whole[quickest]['epochs']} epochs in "
@@ -236,7 +233,7 @@ def descents(data: Report) -> list[str]:
         f"{each['updates']:,} updates"
         for name, each in every.items()
     ]
-    spent = {name: sum(epoch_seconds(each["history"])) for name, each in every.items()}
+    spent = {name: training_seconds(each["history"]) for name, each in every.items()}
     first = min(spent, key=spent.__getitem__)
     reached = {name: _reached(each["history"], spent[first]) for name, each in every.items()}
     known = {name: loss for name, loss in reached.items() if loss is not None}

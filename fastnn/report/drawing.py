@@ -93,9 +93,8 @@ def logarithmic(axis: Any, write: Callable[[float], str], base: int = 10) -> Non
 
     Where they span little, there may be no power among them, and other numbers are written.
     """
-    setter = axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale
-    setter("log", base=base)
-    low, high = axis.axes.get_xlim() if axis.axis_name == "x" else axis.axes.get_ylim()
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("log", base=base)
+    low, high = getattr(axis.axes, f"get_{axis.axis_name}lim")()
     locator: Locator = LogLocator(base, numticks=9)
     if high < FEW * low:
         locator = MaxNLocator(5)

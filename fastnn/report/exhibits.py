@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 
-from fastnn.report import figures
+from fastnn.report import Report, figures
 from fastnn.report.drawing import legend_below, new_figure, style, to_svg
 from fastnn.report.past import Past
+from fastnn.tables import measured
 
-Report = Mapping[str, Any]
 Draw = Callable[[Axes], object]
 
 
@@ -89,7 +89,7 @@ def _add_speeds(gallery: Gallery, data: Report) -> None:
     comparison, speeds = data["comparison"], data["speeds"]
     (ceilings,) = comparison["ceilings"]["ceilings"]
     peak = ceilings[comparison["dtype"]]["median"]
-    rows = figures.measured(comparison)
+    rows = measured(comparison)
 
     def of_kernels(*keys: str) -> list[dict[str, Any]]:
         return [{key: row[key] for key in ("kernel", *keys)} for row in rows]

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from fastnn.formats import duration
+from fastnn.report import Report
 from fastnn.report.drawing import (
     BLUE,
     GREEN,
@@ -28,8 +29,8 @@ from fastnn.report.drawing import (
     short,
     short_duration,
 )
+from fastnn.tables import measured
 
-Report = Mapping[str, Any]
 SMALL_CHANGE = 1.3  # times
 DESCENT_COLOURS = (ORANGE, BLUE, GREEN)
 # The parts of a step, in its order.
@@ -41,11 +42,6 @@ PARTS = {
     "update": GREEN,
     "batch": GREY,
 }
-
-
-def measured(comparison: Report) -> list[Report]:
-    """Return the rows of the kernels that were not skipped."""
-    return [row for row in comparison["kernels"] if not row["skipped"]]
 
 
 def draw_ladder(axes: Axes, comparison: Report) -> None:
@@ -191,6 +187,11 @@ def epoch_seconds(history: Sequence[Report]) -> list[float]:
     """Return the seconds of each epoch, less what the first waited for compiled code to load."""
     first, *others = [record["seconds"] for record in history]
     return [min(first, median(others or [first])), *others]
+
+
+def training_seconds(history: Sequence[Report]) -> float:
+    """Return the seconds of all steps of a training, in the same sense."""
+    return sum(epoch_seconds(history))
 
 
 def draw_losses(

@@ -185,9 +185,11 @@ class Study:
         run = Run.prepare(replace(DESCENT, gradient_descent=name, seed=self.experiment.seed))
         run.train()
         report = run.report()
-        kept = ("data", "sizes", "optimizer", "kernel", "gradient_descent", "batch_size", "updates")
-        report["optimizer"] = run.experiment.optimizer
-        return {key: report[key] for key in (*kept, "history", "test_accuracy")}
+        kept = (
+            *("data", "sizes", "kernel", "gradient_descent", "batch_size", "updates"),
+            *("history", "test_accuracy"),
+        )
+        return {key: report[key] for key in kept} | {"optimizer": DESCENT.optimizer}
 
     def _approximation(self, begins: Begins) -> dict[str, Any]:
         """Let a network learn a sine, and look at it now and then."""

@@ -11,11 +11,18 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from fastnn.formats import duration, percent, significant, to_json
-from fastnn.report import conclusions
+from fastnn.report import Report, conclusions
 from fastnn.report.exhibits import draw_exhibits, draw_past
-from fastnn.report.figures import measured
 from fastnn.report.past import Past
-from fastnn.tables import EXTRAPOLATED, inference_table, lines_table, products_table, training_table
+from fastnn.tables import (
+    EXTRAPOLATED,
+    inference_table,
+    lines_table,
+    measured,
+    products_table,
+    slowest_and_quickest,
+    training_table,
+)
 
 GENERATOR = "fastnn report"
 SECTIONS = {
@@ -31,7 +38,6 @@ SUBJECTS = (
     *("summary", "ladder", "step", "speeds", "roofline", "inference", "curves", "descents"),
     *("approximation", "fairness", "warnings"),
 )
-Report = Mapping[str, Any]
 
 
 def render(data: Report, past: Past, command: str, *, quick: bool = False) -> str:
@@ -72,7 +78,7 @@ def render(data: Report, past: Past, command: str, *, quick: bool = False) -> st
         exhibits=draw_exhibits(data, said) | past_exhibits,
         past_exhibits=past_exhibits,
         tables=tables,
-        lines={row["kernel"]: lines_table(row) for row in _ends(rows)},
+        lines={row["kernel"]: lines_table(row) for row in slowest_and_quickest(rows)},
         tiles=_tiles(rows),
         facts=_facts(data),
         skipped=skipped,
@@ -80,12 +86,6 @@ def render(data: Report, past: Past, command: str, *, quick: bool = False) -> st
         stylesheet=_read("page.css"),
         script=_read("page.js"),
     )
-
-
-def _ends(rows: list[Report]) -> list[Report]:
-    """Return the slowest and the quickest kernel."""
-    by_time = sorted(rows, key=lambda row: float(row["step_seconds"]["median"]), reverse=True)
-    return [by_time[0], by_time[-1]] if len(rows) > 1 else by_time
 
 
 def _read(name: str) -> str:
@@ -113,7 +113,7 @@ def _json_uri(data: Any) -> str:  # noqa: ANN401
 
 def _tiles(rows: list[Report]) -> list[tuple[str, str]]:
     """Return the most telling numbers, each with what it is."""
-    *slower, quick = _ends(rows)
+    slow, quick = slowest_and_quickest(rows)
     tiles = [
         (
             percent(quick["product_share"]),
@@ -128,7 +128,7 @@ def _tiles(rows: list[Report]) -> list[tuple[str, str]]:
     if "numba" in named:
         ratio = named["numba"]["speedup"]["numpy"]["median"]
         tiles.insert(0, (f"{ratio:.2f} ×", "training on `numba`, against BLAS"))
-    for slow in slower:
+    if slow is not quick:
         gain = significant(slow["step_seconds"]["median"] / quick["step_seconds"]["median"])
         what = f"a training step, `{slow['kernel']}` to `{quick['kernel']}`"
         tiles.insert(0, (f"{gain} ×", what))
