@@ -8,7 +8,7 @@ from statistics import geometric_mean, median
 
 with suppress(ImportError):  # asv imports every file here, on commits without the packages too
     from fastnn.cli.console import show_table
-    from kernels.timing import Spread
+    from fastnn.kernels.measuring.timing import Spread
 
 
 WIDTH = 100  # characters

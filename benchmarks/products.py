@@ -6,7 +6,7 @@ prints a table of bars with what was measured for each, and a second one with th
 Unset ``OPENBLAS_CORETYPE`` and its like first; a warning names those that are set.
 
 Every figure is a ratio of speeds, the median over rounds in which the compared calls take turns
-(`kernels.timing`), and every product is verified before it is timed. The lowest of many medians
+(`fastnn.kernels.measuring.timing`), and every product is verified before it is timed. The lowest of many medians
 is partly the unluckiest, so the lowest of a row are measured again, longer, and the new figures
 count.
 """
@@ -34,21 +34,21 @@ from .layouts import LAYOUTS
 with suppress(ImportError):  # asv imports every file here, on commits without the packages too
     import typer
 
-    import kernels
+    from fastnn import kernels
     from fastnn.cli.console import fail, show, warn
     from fastnn.cli.progress import count_bar
     from fastnn.environment import blas_restraints, machine, versions
-    from fastnn.measuring import (
+    from fastnn.kernels.interface import DTYPES
+    from fastnn.kernels.measuring import timing
+    from fastnn.kernels.measuring.ceilings import Crew, FMABurst
+    from fastnn.kernels.measuring.timing import Case, Spread
+    from fastnn.study.products import (
         Product,
         VerificationError,
         case,
         dense_products,
         verified,
     )
-    from kernels import timing
-    from kernels.interface import DTYPES
-    from kernels.machine import Crew, FMABurst
-    from kernels.timing import Case, Spread
 
 NETWORKS = ((784, 128, 10), (784, 512, 512, 10), (64, 32, 10), (54, 200, 7))
 BATCHES = (1, 16, 32, 64, 100, 256, 1024)

@@ -27,15 +27,15 @@ from .peers import report as peer_reports
 with suppress(ImportError):  # asv imports every file here, on commits without the packages too
     from fastnn.checkpoint import load_network
     from fastnn.formats import duration, percent, significant, to_markdown
-    from fastnn.report.drawing import legend_below, new_figure, style
-    from fastnn.report.figures import (
+    from fastnn.study.report.drawing import legend_below, new_figure, style
+    from fastnn.study.report.figures import (
         descent_curves,
         draw_ladder,
         draw_losses,
         draw_sine,
         training_seconds,
     )
-    from fastnn.tables import measured
+    from fastnn.study.tables import measured
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

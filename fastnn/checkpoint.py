@@ -16,11 +16,11 @@ import safetensors
 import safetensors.numpy
 
 from fastnn.history import Epoch, History
+from fastnn.kernels import Kernel
 from fastnn.layers import LAYERS
 from fastnn.network import Sequential
 from fastnn.optimizers import Optimizer
 from fastnn.training import Training
-from kernels import Kernel
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 

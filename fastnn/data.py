@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from fastnn.kernels.interface import Array
+from fastnn.kernels.ops import elementwise
 from fastnn.losses import Loss, Targets
 from fastnn.plan import Plan
 from fastnn.scaled import ScaledBytes
-from kernels import elementwise
-from kernels.interface import Array
 
 if TYPE_CHECKING:
     from fastnn.network import Sequential

@@ -11,7 +11,7 @@ import numpy as np
 import threadpoolctl
 
 import fastnn
-import kernels
+from fastnn import kernels
 
 # What may hold OpenBLAS, MKL or BLIS to less than the processor has.
 _RESTRAINTS = (

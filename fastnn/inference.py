@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from fastnn.kernels.interface import Array
 from fastnn.plan import Plan
-from kernels.interface import Array
 
 if TYPE_CHECKING:
     from fastnn.network import Sequential

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.initializers import Given, Glorot, Initializer, Zeros
+from fastnn.kernels.interface import Array
+from fastnn.kernels.ops import elementwise
 from fastnn.plan import Plan
-from kernels import elementwise
-from kernels.interface import Array
 
 
 class Layer:

@@ -12,11 +12,11 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-import kernels
+from fastnn import kernels
+from fastnn.kernels.interface import Array
+from fastnn.kernels.ops import losses as passes
 from fastnn.layers import Layer, Sigmoid, Softmax
 from fastnn.plan import Plan
-from kernels import losses as passes
-from kernels.interface import Array
 
 Targets = npt.NDArray[np.generic]
 
@@ -53,7 +53,7 @@ class Loss:
     def plan(self, plan: Plan, outputs: Array, targets: Targets, totals: Array) -> Array:
         """Write down the loss and its gradient; return ``d_outputs``, shaped as `outputs`.
 
-        `totals` is added to, see `kernels.losses`.
+        `totals` is added to, see `fastnn.kernels.ops.losses`.
         """
         raise NotImplementedError
 

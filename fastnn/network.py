@@ -6,16 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-import kernels
+from fastnn import kernels
 from fastnn.inference import Predictor
+from fastnn.kernels.interface import DTYPES, Array, Kernel
+from fastnn.kernels.ops import elementwise
 from fastnn.layers import Dropout, Layer, Sigmoid, Softmax
 from fastnn.losses import Loss, SoftmaxCrossEntropy, Targets
 from fastnn.objective import Objective
 from fastnn.optimizers import SGD, Optimizer
 from fastnn.parameters import Parameters
 from fastnn.plan import Plan
-from kernels import elementwise
-from kernels.interface import DTYPES, Array, Kernel
 
 
 class Sequential:
@@ -222,7 +222,7 @@ class Sequential:
             As `Loss.targets` gives them.
         loss : Loss
         totals : ndarray of float64, shape (3,)
-            What the loss adds to, see `kernels.losses`.
+            What the loss adds to, see `fastnn.kernels.ops.losses`.
 
         """
         outputs = self.plan_forward(plan, inputs, loss)

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.data import check_data
+from fastnn.kernels.interface import Array
 from fastnn.losses import Loss
 from fastnn.plan import Plan
-from kernels.interface import Array
 
 if TYPE_CHECKING:
     from fastnn.network import Sequential

@@ -13,11 +13,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from fastnn.kernels.interface import Array
+from fastnn.kernels.ops import updates
+from fastnn.kernels.ops.elementwise import aligned_empty
 from fastnn.plan import Plan
 from fastnn.schedules import Schedule
-from kernels import updates
-from kernels.elementwise import aligned_empty
-from kernels.interface import Array
 
 STEPS_AHEAD = 1024
 

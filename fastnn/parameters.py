@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from kernels.elementwise import aligned_empty
-from kernels.interface import Array
+from fastnn.kernels.interface import Array
+from fastnn.kernels.ops.elementwise import aligned_empty
 
 
 class Parameters(Mapping[str, Array]):

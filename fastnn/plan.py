@@ -21,13 +21,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kernels import Kernel, elementwise
-from kernels.at_once import run_at_once
-from kernels.elementwise import aligned_empty
-from kernels.entrance import entrance
-from kernels.interface import Array
-from kernels.table import Table
-from kernels.threads import MAX_THREADS, load_threads, number_of_threads
+from fastnn.kernels import Kernel
+from fastnn.kernels.interface import Array
+from fastnn.kernels.ops import elementwise
+from fastnn.kernels.ops.elementwise import aligned_empty
+from fastnn.kernels.runtime.abi import entrance
+from fastnn.kernels.runtime.at_once import run_at_once
+from fastnn.kernels.runtime.program import Table
+from fastnn.kernels.runtime.threads import MAX_THREADS, load_threads, number_of_threads
 
 WORTH_A_THREAD = 2**16  # elements of a pass: some microseconds, or a few times what waking takes
 

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from fastnn.data import Batches, Inputs, check_data
 from fastnn.history import Epoch, Evaluation, History
 from fastnn.inference import ROWS_AT_ONCE
+from fastnn.kernels.interface import Array
+from fastnn.kernels.runtime.denormals import flushed
 from fastnn.losses import Loss, Targets
 from fastnn.network import Sequential
 from fastnn.optimizers import STEPS_AHEAD, Optimizer
 from fastnn.plan import Plan
-from kernels.denormals import flushed
-from kernels.interface import Array
 
 GRADIENT_DESCENTS = ("batch", "mini-batch", "stochastic")
 ENGINES = ("auto", "python", "compiled")
@@ -124,7 +124,7 @@ def fit(
     flush_denormals : bool
         Take numbers below the smallest normal one (1.2e-38 in float32) as 0, in training and
         validation. A training whose weights or gradients fade away is several times as fast by
-        it, but has other bits; see `kernels.denormals`.
+        it, but has other bits; see `fastnn.kernels.runtime.denormals`.
 
     Returns
     -------

@@ -1,113 +1,112 @@
 """Matrix products, from a triple loop to the machine's peak, behind one interface.
 
->>> import kernels
+>>> from fastnn import kernels
 >>> kernel = kernels.get("numba")
 >>> c = kernel(a, b)  # checked
 >>> kernel.compute(a, b, c)  # bare
 
-A kernel is one file and one line in the table below. Installed packages add theirs by an
-entry point in the group ``fastnn.kernels`` that names a `Kernel`.
+A kernel on the ladder is one file and one line in the table below. Installed packages add theirs
+by an entry point in the group ``fastnn.kernels``. `get` is the only way to any of them.
 """
 
+import os
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
-from kernels import blas, blocked, loops, naive, packed
-from kernels.interface import Kernel
-from kernels.threads import get_num_threads, set_num_threads
+from fastnn.kernels.finding import find, is_code
+from fastnn.kernels.interface import Kernel
 
-__all__ = ["LADDER", "Kernel", "get", "get_num_threads", "names", "set_num_threads"]
+__all__ = ["DEFAULT", "LADDER", "Kernel", "get", "get_num_threads", "names", "set_num_threads"]
 
-# The limits are a second or two of work.
-LADDER = (
-    Kernel(
-        "naive",
-        "triple loop in plain Python: the specification",
-        naive.compute,
-        max_multiplications=2**24,
-    ),
-    Kernel(
-        "blocked",
-        "the same sums in cache-sized tiles, still plain Python",
-        blocked.compute,
-        max_multiplications=2**24,
-    ),
-    Kernel(
-        "numba-naive",
-        "the triple loop, compiled",
-        loops.compute_naive,
-        max_multiplications=2**29,
-        prepare=loops.prepare_naive,
-    ),
-    Kernel(
-        "numba-blocked",
-        "the loop over tiles, compiled",
-        loops.compute_blocked,
-        max_multiplications=2**29,
-        prepare=loops.prepare_blocked,
-    ),
-    Kernel(
-        "numba",
-        "a tile in vector registers, operands packed where it pays, parts for threads",
-        packed.compute,
-        threaded=True,
-        prepare=packed.prepare,
-    ),
-    Kernel(
-        "numpy",
-        "np.matmul, which is BLAS: the yardstick",
-        blas.compute,
-        threaded=True,
-    ),
-)
-
+# From the bottom up. A rung is imported when it is asked for, and Numba with it.
+LADDER = {
+    "naive": "fastnn.kernels.naive:NAIVE",
+    "blocked": "fastnn.kernels.blocked:BLOCKED",
+    "numba-naive": "fastnn.kernels.jit:NUMBA_NAIVE",
+    "numba-blocked": "fastnn.kernels.jit:NUMBA_BLOCKED",
+    "numba": "fastnn.kernels.gemm.product:NUMBA",
+    "numpy": "fastnn.kernels.blas:NUMPY",
+}
+DEFAULT = "numba"
 ENTRY_POINTS = "fastnn.kernels"
 
 
 def names() -> tuple[str, ...]:
     """Return the names of all kernels: the ladder from the bottom up, then installed ones."""
-    return tuple(dict.fromkeys([kernel.name for kernel in LADDER] + sorted(_installed().names)))
+    return tuple(dict.fromkeys([*LADDER, *sorted(_installed().names)]))
 
 
-def get(name: str) -> Kernel:
-    """Return the kernel called `name`; one of the ladder can't be replaced from outside.
+def default() -> str:
+    """Return where the kernel is that is taken if none is named: `DEFAULT` or ``FASTNN_KERNEL``."""
+    return os.environ.get("FASTNN_KERNEL") or DEFAULT
+
+
+def get(kernel: str | Kernel | None = None) -> Kernel:
+    """Return a kernel.
+
+    Parameters
+    ----------
+    kernel : str or Kernel, optional
+        A name, see `names`; ``MODULE:NAME``, a module that Python finds, in the working directory
+        too, and what it calls the kernel; ``FILE.py:NAME``; or the kernel itself. Without,
+        what ``FASTNN_KERNEL`` in the environment names, or ``numba``.
 
     Raises
     ------
     ValueError
-        There is none of this name, or two installed packages bring one.
-    TypeError
-        An installed package gives the name to something that is no `Kernel` of this name.
+        There is no such kernel, importing it fails, or it needs a compiler that is turned off.
+    OSError
+        The file cannot be read.
 
     """
-    for kernel in LADDER:
-        if kernel.name == name:
-            return kernel
-    candidates = tuple(_installed().select(name=name))
-    if not candidates:
-        raise ValueError(f"no kernel is called {name!r}; there are {', '.join(names())}")
-    if len(candidates) > 1:
-        origins = ", ".join(_origin(candidate) for candidate in candidates)
-        raise ValueError(f"kernel {name!r} comes from more than one place: {origins}")
-    return _load(candidates[0])
+    if isinstance(kernel, Kernel):
+        return kernel
+    where = default() if kernel is None else kernel
+    if not is_code(where):
+        where = LADDER.get(where) or _installed_as(where)
+    found = find(where, Kernel, 'such as Kernel("name", "what it is", compute)')
+    if kernel is not None and not is_code(kernel) and found.name != kernel:
+        raise ValueError(f"{where} calls itself {found.name!r}; its entry point says {kernel!r}")
+    if found.needs_compiler and _jit_is_disabled():
+        raise ValueError(
+            f"kernel {found.name} needs Numba's compiler, which NUMBA_DISABLE_JIT turns off: "
+            "unset it, or take naive, blocked, numba-naive, numba-blocked or numpy"
+        )
+    return found
+
+
+def set_num_threads(n: int) -> None:
+    """Let matrix products use `n` threads; see `fastnn.kernels.runtime.threads`."""
+    from fastnn.kernels.runtime import threads  # noqa: PLC0415 - loads Numba
+
+    threads.set_num_threads(n)
+
+
+def get_num_threads() -> int:
+    """Return how many threads matrix products may use."""
+    from fastnn.kernels.runtime import threads  # noqa: PLC0415 - loads Numba
+
+    return threads.get_num_threads()
+
+
+def _jit_is_disabled() -> bool:
+    from numba import config  # noqa: PLC0415 - what needs it has loaded it
+
+    return bool(config.DISABLE_JIT)  # type: ignore[attr-defined]
 
 
 def _installed() -> EntryPoints:
     return entry_points(group=ENTRY_POINTS)
 
 
-def _load(entry_point: EntryPoint) -> Kernel:
-    kernel = entry_point.load()
-    if not isinstance(kernel, Kernel):
-        raise TypeError(
-            f"{_origin(entry_point)} is a {type(kernel).__name__}; "
-            f"an entry point in {ENTRY_POINTS} must name a kernels.Kernel"
-        )
-    if kernel.name != entry_point.name:
-        raise TypeError(
-            f"{_origin(entry_point)} calls itself {kernel.name!r}; "
-            f"its entry point calls it {entry_point.name!r}"
-        )
-    return kernel
+def _installed_as(name: str) -> str:
+    """Return where an installed package keeps the kernel of this name."""
+    candidates = tuple(_installed().select(name=name))
+    if not candidates:
+        raise ValueError(f"no kernel is called {name!r}; there are {', '.join(names())}")
+    if len(candidates) > 1:
+        origins = ", ".join(map(_origin, candidates))
+        raise ValueError(f"kernel {name!r} comes from more than one place: {origins}")
+    return candidates[0].value
 
 
 def _origin(entry_point: EntryPoint) -> str:

@@ -1,4 +1,8 @@
-"""A kernel from anywhere: the ladder, an installed package, a module, a file."""
+"""Find what a user names: ``MODULE:NAME`` or ``FILE.py:NAME``.
+
+A kernel, a layer, an optimizer or a loss of a user's own is named so on the command line, in a
+configuration file and in Python. To find it is to import it, which runs its code.
+"""
 
 import importlib
 import importlib.util
@@ -9,78 +13,92 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
-import numpy as np
-
-import kernels
-from kernels.interface import DTYPES, Kernel
+Kind = TypeVar("Kind")
 
 
-def is_imported(where: str) -> bool:
-    """Return whether `find` imports a module or a file for it."""
+def is_code(where: str) -> bool:
+    """Return whether `where` names code to import, and not something by its short name."""
     return ":" in where
 
 
 def is_in_file(where: str) -> bool:
-    """Return whether it is ``PATH.py:NAME``."""
+    """Return whether it is ``FILE.py:NAME``."""
     return where.rpartition(":")[0].endswith(".py")
 
 
-def find(where: str) -> Kernel:
-    """Return the kernel that `where` leads to.
+def absolute(where: str) -> str:
+    """Return `where` so that it holds from any working directory, if it is in a file."""
+    return str(Path(where).absolute()) if is_in_file(where) else where
+
+
+def find(where: str, kind: type[Kind], hint: str = "") -> Kind:
+    """Return the instance of `kind` that `where` leads to.
 
     Parameters
     ----------
     where : str
-        ``NAME``, as `kernels.get` knows it; ``MODULE:NAME``, a module that Python finds, in the
-        working directory too, and what it calls the kernel; or ``PATH.py:NAME``.
+        ``MODULE:NAME``, a module that Python finds, in the working directory too, and a name in
+        it; or ``FILE.py:NAME``.
+    kind : type
+        What it must be an instance of.
+    hint : str
+        What an error says of how to make one.
 
     Raises
     ------
     ValueError
-        There is nothing there, or no `Kernel`, or importing it fails.
+        There is nothing there, or something else, or importing it fails.
     OSError
         The file cannot be read.
 
     """
-    if not is_imported(where):
-        try:
-            return kernels.get(where)
-        except TypeError as error:  # an entry point names something else
-            raise ValueError(str(error)) from None
+    found, siblings = _look_up(where)
+    if isinstance(found, kind):
+        return found
+    held = [name for name, value in siblings.items() if isinstance(value, kind)]
+    raise _not_it(where, found, f"a {kind.__name__}", held, hint)
+
+
+def find_class(where: str, kind: type[Kind], hint: str = "") -> type[Kind]:
+    """Return the subclass of `kind` that `where` leads to; see `find`."""
+
+    def is_it(value: object) -> bool:
+        return isinstance(value, type) and issubclass(value, kind) and value is not kind
+
+    found, siblings = _look_up(where)
+    if isinstance(found, type) and is_it(found):
+        return found
+    own = [name for name, value in siblings.items() if is_it(value)]
+    raise _not_it(where, found, f"a class derived from {kind.__name__}", own, hint)
+
+
+class _Nothing:
+    """What stands for a name that a module does not have."""
+
+
+def _look_up(where: str) -> tuple[object, dict[str, object]]:
+    """Return what `where` leads to, and all the names of its module."""
     place, _, name = where.rpartition(":")
     module = _load(Path(place)) if is_in_file(where) else _import(place)
-    if not hasattr(module, name):
-        held = ", ".join(key for key, value in vars(module).items() if isinstance(value, Kernel))
-        raise ValueError(f"{place} has no {name!r}; kernels there: {held or 'none'}")
-    kernel = getattr(module, name)
-    if not isinstance(kernel, Kernel):
-        raise ValueError(
-            f"{where} is a {type(kernel).__name__}; a kernels.Kernel is needed, such as "
-            'Kernel("name", "what it is", compute)'
-        )
-    return kernel
+    return getattr(module, name, _Nothing), vars(module)
 
 
-def find_fault(name: str) -> str | None:
-    """Return why a kernel cannot be used here, or None if a small product comes out right."""
-    a = np.arange(6, dtype=np.float64).reshape(2, 3)
-    expected = [[5.0, 14.0], [14.0, 50.0]]  # a @ a.T
-    try:
-        kernel = kernels.get(name)
-        for dtype in DTYPES:
-            product = kernel(a.astype(dtype), a.astype(dtype).T)
-            if product.tolist() != expected:
-                return f"computes {product.tolist()} for {expected} in {dtype}"
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return None
+def _not_it(where: str, found: object, needed: str, held: list[str], hint: str) -> ValueError:
+    place, _, name = where.rpartition(":")
+    there = f"there: {', '.join(held) or 'none'}"
+    if found is _Nothing:
+        return ValueError(f"{place} has no {name!r}; {needed} is needed, {there}")
+    what = found.__name__ if isinstance(found, type) else type(found).__name__
+    hint = f", {hint}" if hint else ""
+    return ValueError(f"{where} is a {what}; {needed} is needed{hint}, {there}")
 
 
 def _load(path: Path) -> ModuleType:
     """Import a file anew; it finds its neighbours, as a script does."""
     path.open("rb").close()  # if it cannot be read, that is what to say
-    spec = importlib.util.spec_from_file_location(f"_kernel_in_{path.stem}", path.resolve())
+    spec = importlib.util.spec_from_file_location(f"_fastnn_file_{path.stem}", path.resolve())
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

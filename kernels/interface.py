@@ -54,7 +54,9 @@ class Kernel:
     prepare : callable, optional
         For a kernel that is compiled by Numba: ``prepare(a, b, out)`` returns a compiled
         function and its arguments, with which it computes this product, of the same bits as
-        `compute`, each time it is called. Compiled code can then run the kernel (`kernels.table`).
+        `compute`, each time it is called. A compiled program can then run the kernel.
+    needs_compiler : bool
+        Whether it cannot run under ``NUMBA_DISABLE_JIT``.
 
     """
 
@@ -64,6 +66,7 @@ class Kernel:
     threaded: bool = False
     max_multiplications: float = float("inf")
     prepare: Prepare | None = None
+    needs_compiler: bool = False
 
     def __call__(self, a: Array, b: Array, out: Array | None = None) -> Array:
         """Return ``a @ b``, checked.

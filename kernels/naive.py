@@ -12,7 +12,7 @@ the end, more accurately than on the rungs above.
 
 import numpy as np
 
-from kernels.interface import Array
+from fastnn.kernels.interface import Array, Kernel
 
 
 def compute(a: Array, b: Array, out: Array) -> None:
@@ -28,3 +28,11 @@ def compute(a: Array, b: Array, out: Array) -> None:
                 for p in range(k):
                     total += left[i][p] * right[p][j]
                 out[i, j] = total
+
+
+NAIVE = Kernel(
+    "naive",
+    "triple loop in plain Python: the specification",
+    compute,
+    max_multiplications=2**24,  # a second or two of work
+)

@@ -1,6 +1,6 @@
 import pytest
 
-import kernels
+from fastnn import kernels
 from tests.browser import launched
 
 

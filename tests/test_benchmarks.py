@@ -12,8 +12,8 @@ import pytest
 from asv.util import load_json
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
-import kernels
 from benchmarks import common, inference, matmul, memory, startup, training
+from fastnn import kernels
 
 ROOT = Path(__file__).parents[1]
 

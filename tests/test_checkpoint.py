@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from fastnn import SGD, Adam, Dense, Dropout, LeakyReLU, Sequential, SoftmaxCrossEntropy, fit
+from fastnn import (
+    SGD,
+    Adam,
+    Dense,
+    Dropout,
+    LeakyReLU,
+    Sequential,
+    SoftmaxCrossEntropy,
+    fit,
+)
 from fastnn.callbacks import Checkpoint
 from fastnn.checkpoint import CheckpointError, load_network, load_training, save_network
 

@@ -10,7 +10,7 @@ import pytest
 import typer
 import typer.main
 
-import kernels
+from fastnn import kernels
 from fastnn.cli import app
 
 ROOT = Path(__file__).parents[1]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from kernels import elementwise
-from kernels.entrance import entrance
-from kernels.table import Table
+from fastnn.kernels.ops import elementwise
+from fastnn.kernels.runtime.abi import entrance
+from fastnn.kernels.runtime.program import Table
 
 RNG = np.random.default_rng(0)
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-42, -1e-42, 800.0, -800.0]

@@ -8,7 +8,6 @@ import tracemalloc
 import numpy as np
 import pytest
 
-import kernels
 from fastnn import (
     SGD,
     Adam,
@@ -28,6 +27,7 @@ from fastnn import (
     StopTraining,
     Tanh,
     fit,
+    kernels,
 )
 from fastnn.schedules import Cosine, StepDecay, WarmUp
 

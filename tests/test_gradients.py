@@ -14,7 +14,7 @@ from fastnn import (
     SoftmaxCrossEntropy,
     Tanh,
 )
-from kernels import elementwise
+from fastnn.kernels.ops import elementwise
 from tests.gradient_check import TOLERANCE, largest_error
 
 M = 7

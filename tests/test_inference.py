@@ -5,8 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-import kernels
-from fastnn import Dense, Dropout, ReLU, Sequential, Softmax, SoftmaxCrossEntropy, evaluate
+from fastnn import (
+    Dense,
+    Dropout,
+    ReLU,
+    Sequential,
+    Softmax,
+    SoftmaxCrossEntropy,
+    evaluate,
+    kernels,
+)
 from tests.gradient_check import loss_and_gradient
 
 RNG = np.random.default_rng(0)

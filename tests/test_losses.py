@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
 
-from fastnn import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
-from kernels import losses
+from fastnn import (
+    BinaryCrossEntropy,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+)
+from fastnn.kernels.ops import losses
 
 RNG = np.random.default_rng(0)
 Z = RNG.normal(size=(6, 4))

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 import fastnn
-import kernels
 from fastnn import (
     Adam,
     Dense,
@@ -15,9 +14,11 @@ from fastnn import (
     Softmax,
     SoftmaxCrossEntropy,
     Tanh,
+    kernels,
 )
 from fastnn.initializers import Constant, Given, Glorot, He, Normal, Uniform, Zeros
-from kernels import Kernel, elementwise
+from fastnn.kernels import Kernel
+from fastnn.kernels.ops import elementwise
 
 X = np.random.default_rng(0).normal(size=(9, 4))
 

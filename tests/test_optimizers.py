@@ -5,9 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from fastnn import SGD, Adam, AdamW, RMSProp, schedules
+from fastnn import (
+    SGD,
+    Adam,
+    AdamW,
+    RMSProp,
+    schedules,
+)
+from fastnn.kernels import get
 from fastnn.plan import Plan
-from kernels import get
 
 W0 = np.array([1.0, -2.0, 0.5, 0.0])
 GRADIENTS = np.array([[0.1, -0.2, 0.3, 0.0], [0.2, 0.1, -0.1, 1.0], [0.0, 0.4, 0.2, -1.0]])

@@ -7,11 +7,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import kernels
 from benchmarks import bars, products
 from benchmarks.bars import Outcome
-from fastnn.measuring import Product, VerificationError
-from kernels.timing import Spread
+from fastnn import kernels
+from fastnn.kernels.measuring.timing import Spread
+from fastnn.study.products import Product, VerificationError
 
 
 def outcome(*medians, **limits):

@@ -1,14 +1,19 @@
-"""`fastnn.profile`: figures that add up, of a step that is not changed by it."""
+"""`fastnn.study.profile`: figures that add up, of a step that is not changed by it."""
 
 import time
 
 import numpy as np
 import pytest
 
-from fastnn import Adam, Dense, ReLU, Sequential
+from fastnn import (
+    Adam,
+    Dense,
+    ReLU,
+    Sequential,
+)
+from fastnn.kernels import Kernel
 from fastnn.plan import Call
-from fastnn.profile import Profile, profile
-from kernels import Kernel
+from fastnn.study.profile import Profile, profile
 
 
 @pytest.mark.parametrize("kernel", ["numba", "numpy"])

@@ -5,7 +5,16 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from fastnn import SGD, Dense, ReLU, ScaledBytes, Sequential, SoftmaxCrossEntropy, evaluate, fit
+from fastnn import (
+    SGD,
+    Dense,
+    ReLU,
+    ScaledBytes,
+    Sequential,
+    SoftmaxCrossEntropy,
+    evaluate,
+    fit,
+)
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.integers(256, size=(150, 12)).astype(np.uint8)

@@ -8,7 +8,16 @@ import sys
 import numpy as np
 import pytest
 
-from fastnn import SGD, Dense, ReLU, Sequential, SoftmaxCrossEntropy, datasets, fit, scratch
+from fastnn import (
+    SGD,
+    Dense,
+    ReLU,
+    Sequential,
+    SoftmaxCrossEntropy,
+    datasets,
+    fit,
+    scratch,
+)
 
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 3, 32, 0.2
 SAMPLES = 150  # no multiple of the batch size: the last batch is a smaller one

@@ -3,11 +3,21 @@
 import numpy as np
 import pytest
 
-import kernels
-from fastnn import Adam, Dense, LeakyReLU, MeanSquaredError, ReLU, Sequential, Sigmoid, Tanh, fit
+from fastnn import (
+    Adam,
+    Dense,
+    LeakyReLU,
+    MeanSquaredError,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Tanh,
+    fit,
+    kernels,
+)
+from fastnn.kernels.ops import elementwise
+from fastnn.kernels.runtime.threads import MAX_THREADS
 from fastnn.plan import WORTH_A_THREAD
-from kernels import elementwise
-from kernels.threads import MAX_THREADS
 
 ROWS = 2 * WORTH_A_THREAD // 32 + 1  # of 32 columns: two parts, which differ in size
 RNG = np.random.default_rng(0)

@@ -4,7 +4,6 @@ import math
 import numpy as np
 import pytest
 
-import kernels
 from fastnn import (
     SGD,
     Adam,
@@ -22,6 +21,7 @@ from fastnn import (
     Tanh,
     evaluate,
     fit,
+    kernels,
 )
 from fastnn.checkpoint import load_training
 

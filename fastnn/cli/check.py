@@ -8,12 +8,12 @@ import typer
 from fastnn.cli import options as o
 from fastnn.cli.console import show, show_json, show_table
 from fastnn.cli.speeds import measure_speeds, show_speeds
-from fastnn.experiment import Experiment
+from fastnn.experiments.settings import Experiment
 
 if TYPE_CHECKING:
-    from kernels import Kernel
-    from kernels.contract import Check
-    from kernels.trials import Counterexample
+    from fastnn.kernels import Kernel
+    from fastnn.kernels.testing.contract import Check
+    from fastnn.kernels.testing.trials import Counterexample
 
 BROKEN = 1
 TINY = 8  # rows and columns; of larger matrices nobody reads the elements
@@ -39,10 +39,10 @@ def check(
     nothing is timed. Bits that are the same again, for a row alone, and with any number of
     threads, are this project's own promise beyond the contract, and told.
     """
-    from kernels.finding import find
+    from fastnn import kernels
 
     settings = Experiment(**o.given_settings(context.params))
-    kernel = find(where)
+    kernel = kernels.get(where)
     promises = _examine(kernel)
     broken = any(promise["required"] and promise["fault"] for promise in promises)
     speeds = None if broken else measure_speeds(settings, [kernel])
@@ -68,7 +68,7 @@ def check(
 def _examine(kernel: "Kernel") -> list[dict[str, Any]]:
     """Run all checks; those beyond the contract only on a kernel that keeps it."""
     from fastnn.cli.progress import count_bar
-    from kernels.contract import CONTRACT, REPRODUCIBLE
+    from fastnn.kernels.testing.contract import CONTRACT, REPRODUCIBLE
 
     with count_bar(len(CONTRACT) + len(REPRODUCIBLE)) as advance:
         promises = [_put(kernel, check, True, advance) for check in CONTRACT]
@@ -78,8 +78,8 @@ def _examine(kernel: "Kernel") -> list[dict[str, Any]]:
 
 
 def _put(kernel: "Kernel", check: "Check", required: bool, advance: Any) -> dict[str, Any]:  # noqa: ANN401
-    from kernels.contract import examine
-    from kernels.trials import Counterexample
+    from fastnn.kernels.testing.contract import examine
+    from fastnn.kernels.testing.trials import Counterexample
 
     name = check.__name__.removeprefix("check_").replace("_", " ")
     advance(name)

@@ -8,7 +8,7 @@ from fastnn.cli import options as o
 from fastnn.cli.check import check
 from fastnn.cli.console import show_json, show_table
 from fastnn.cli.speeds import measure_speeds, show_speeds
-from fastnn.experiment import Experiment, ExperimentError
+from fastnn.experiments.settings import Experiment, ExperimentError
 
 app = typer.Typer()
 app.command()(check)
@@ -52,9 +52,9 @@ def _option(parameter: str) -> str:
 
 
 def _measure(settings: Experiment, only: str | None, json: bool) -> None:
-    from kernels.finding import find
+    from fastnn.kernels import get
 
-    ladder = None if only is None else [find(where) for where in only.split(",")]
+    ladder = None if only is None else [get(where) for where in only.split(",")]
     report = measure_speeds(settings, ladder)
     if json:
         show_json(report)
@@ -63,8 +63,8 @@ def _measure(settings: Experiment, only: str | None, json: bool) -> None:
 
 
 def _list(json: bool) -> None:
-    import kernels as ladder
-    from kernels.finding import find_fault
+    from fastnn import kernels as ladder
+    from fastnn.kernels.testing.contract import find_fault
 
     rows = []
     for name in ladder.names():

@@ -34,8 +34,8 @@ def evaluate(
     json: o.Json = False,
 ) -> None:
     """Test a trained network on the test samples of a data set."""
-    import kernels
-    from fastnn.models import Model
+    from fastnn import kernels
+    from fastnn.experiments.saved import Model
 
     if threads is not None:
         kernels.set_num_threads(threads)
@@ -73,8 +73,8 @@ def predict(
     json: o.Json = False,
 ) -> None:
     """Print a trained network's answers, one a line: classes, or the values of a regression."""
-    import kernels
-    from fastnn.models import Model
+    from fastnn import kernels
+    from fastnn.experiments.saved import Model
 
     if threads is not None:
         kernels.set_num_threads(threads)
@@ -95,7 +95,7 @@ def predict(
 
 
 def _describe(opened: Any) -> dict[str, Any]:  # noqa: ANN401 - a Model, imported when used
-    import kernels
+    from fastnn import kernels
 
     return {
         "model": str(opened.path),

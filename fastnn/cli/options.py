@@ -10,7 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from fastnn.experiment import CHOICES, SETTINGS, Experiment, ExperimentError, read_settings
+from fastnn.experiments.settings import (
+    CHOICES,
+    SETTINGS,
+    Experiment,
+    ExperimentError,
+    read_settings,
+)
 
 _DEFAULTS = Experiment()
 
@@ -143,7 +149,7 @@ def given_experiment(parameters: dict[str, Any], config: Path | None = None) -> 
 
 def kernel_names(only: str | None) -> Sequence[str]:
     """Return what ``--kernels`` names, or all kernels that have a name."""
-    import kernels
+    from fastnn import kernels
 
     return kernels.names() if only is None else only.split(",")
 

@@ -9,7 +9,7 @@ import typer
 
 from fastnn.cli import options as o
 from fastnn.cli.console import show, warn, warn_of_restraints
-from fastnn.experiment import ExperimentError
+from fastnn.experiments.settings import ExperimentError
 
 ASV_RESULTS = Path(".asv/results")
 
@@ -42,14 +42,14 @@ def report(
     the time of an epoch, where the time of a step goes, speeds against the machine's ceilings,
     inference, trainings, and the history that asv has kept, if any. Needs the extra `report`.
     """
-    from fastnn.report.requirements import require
+    from fastnn.study.report.requirements import require
 
-    page = require("fastnn.report.page", "report")
+    page = require("fastnn.study.report.page", "report")
     check_replaceable(out, page.GENERATOR)
     from fastnn.checkpoint import write_atomically
     from fastnn.cli.progress import count_bar
-    from fastnn.report.measurements import QUICK, THOROUGH, Study
-    from fastnn.report.past import read_past
+    from fastnn.study.report.measurements import QUICK, THOROUGH, Study
+    from fastnn.study.report.past import read_past
 
     experiment = o.given_experiment(context.params, config)
     try:

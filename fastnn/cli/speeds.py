@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastnn.cli.console import show, show_table, warn_of_restraints
-from fastnn.experiment import Experiment
+from fastnn.experiments.settings import Experiment
 
 if TYPE_CHECKING:
-    from kernels import Kernel
+    from fastnn.kernels import Kernel
 
 
 def measure_speeds(settings: Experiment, ladder: "Sequence[Kernel] | None") -> dict[str, Any]:
     """Measure some kernels, or all, with the threads and the dtype of some settings."""
-    import kernels
+    from fastnn import kernels
     from fastnn.cli.progress import count_bar
-    from fastnn.measuring import measure_ladder
+    from fastnn.study.products import measure_ladder
 
     # Also where no number is given: BLAS may have another one than Numba.
     kernels.set_num_threads(settings.threads or kernels.get_num_threads())

@@ -14,8 +14,8 @@ from fastnn.cli.console import (
     warn,
     warn_of_restraints,
 )
-from fastnn.experiment import ExperimentError
-from fastnn.tables import (
+from fastnn.experiments.settings import ExperimentError
+from fastnn.study.tables import (
     EXTRAPOLATED,
     inference_table,
     measured,
@@ -58,7 +58,7 @@ def compare(
     if json and markdown:
         raise ExperimentError("--json and --markdown exclude each other")
     from fastnn.cli.progress import count_bar
-    from fastnn.comparison import Comparison
+    from fastnn.study.comparison import Comparison
 
     comparison = Comparison(
         o.given_experiment(context.params, config),

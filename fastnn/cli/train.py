@@ -8,10 +8,10 @@ import typer
 from fastnn.cli import options as o
 from fastnn.cli.console import figure, show, show_json, show_table
 from fastnn.cli.signals import Interrupted
-from fastnn.experiment import Experiment, ExperimentError
+from fastnn.experiments.settings import Experiment, ExperimentError
 
 if TYPE_CHECKING:
-    from fastnn.runs import Run
+    from fastnn.experiments.run import Run
 
 ROWS_SHOWN = 8
 
@@ -67,7 +67,7 @@ def train(
 
 
 def _begin(experiment: Experiment, out: Path | None) -> "Run":
-    from fastnn.runs import Run, check_free
+    from fastnn.experiments.run import Run, check_free
 
     if out is not None:
         check_free(out)  # before the data, which may take long
@@ -85,7 +85,7 @@ def _resume(directory: Path, given: dict[str, Any], config: Path | None, out: Pa
         raise ExperimentError(
             f"a run goes on with its own settings: with --resume, --epochs is allowed, not {names}"
         )
-    from fastnn.runs import Run
+    from fastnn.experiments.run import Run
 
     return Run.resume(directory, epochs=given.get("epochs"))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fastnn.datasets.mnist import FILES as IDX_FILES
-from fastnn.runs import FILES
+from fastnn.experiments.run import FILES
 
 SMALL = ("--hidden", "8", "--epochs", "3", "--kernel", "numpy")
 
@@ -68,7 +68,7 @@ def test_a_process_reports_in_one_line_too(process):
 
 
 def test_a_bug_shows_its_traceback(fastnn, monkeypatch):
-    monkeypatch.setattr("fastnn.runs.load_data", lambda experiment: 1 / 0)
+    monkeypatch.setattr("fastnn.experiments.run.load_data", lambda experiment: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         fastnn("train")
 

@@ -9,17 +9,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import kernels
-from fastnn import SGD, Dense, ReLU, Sequential, SoftmaxCrossEntropy, datasets, fit, measuring
-from fastnn.measuring import Product
-from kernels.finding import find
+from fastnn import (
+    SGD,
+    Dense,
+    ReLU,
+    Sequential,
+    SoftmaxCrossEntropy,
+    datasets,
+    fit,
+    kernels,
+)
+from fastnn.kernels.finding import find
+from fastnn.kernels.measuring import ceilings as machine_ceilings
+from fastnn.study import products as measuring
+from fastnn.study.products import Product
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "kernels" / "README.md").read_text(encoding="utf-8")
 
 KERNELS = """
 import numpy as np
-from kernels import Kernel
+from fastnn.kernels import Kernel
 
 def skips_zeros(a, b, out):
     out[...] = 0
@@ -47,8 +57,8 @@ CHANCE = Kernel("chance", "in any order", adds_in_any_order)
 @pytest.fixture(autouse=True)
 def little(monkeypatch):
     """Measure little, for little time, and on as many threads as before."""
-    original = kernels.machine.measure
-    monkeypatch.setattr(kernels.machine, "measure", lambda threads: original(threads, rounds=1))
+    original = machine_ceilings.measure
+    monkeypatch.setattr(machine_ceilings, "measure", lambda threads: original(threads, rounds=1))
     defaults = (None, (Product(4, 5, 6), Product(1, 784, 10)), lambda _: None)
     monkeypatch.setattr(measuring.measure_ladder, "__defaults__", defaults)
     monkeypatch.setattr(measuring.measure_kernel, "__defaults__", (0.001,))
@@ -122,8 +132,8 @@ def test_more_than_the_contract_is_told_but_not_asked_for(fastnn, mine):
         ("fast", ("'fast'", "numba-naive")),
         ("nowhere:KERNEL", ("nowhere", "cannot be imported")),
         ("nowhere.py:KERNEL", ("nowhere.py", "No such file")),
-        ("kernels.naive:compute", ("function", "Kernel")),
-        ("kernels.naive:KERNEL", ("'KERNEL'", "none")),
+        ("fastnn.kernels.naive:compute", ("function", "Kernel")),
+        ("fastnn.kernels.naive:KERNEL", ("'KERNEL'", "none")),
     ],
 )
 def test_what_is_no_kernel(fastnn, where, parts):

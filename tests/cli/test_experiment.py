@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastnn import AdamW, Dense, Dropout, Softmax, Tanh
-from fastnn.building import (
+from fastnn import (
+    AdamW,
+    Dense,
+    Dropout,
+    Softmax,
+    Tanh,
+)
+from fastnn.datasets import load
+from fastnn.experiments.build import (
     ACTIVATIONS,
     INITIALIZERS,
     OPTIMIZERS,
@@ -16,8 +23,7 @@ from fastnn.building import (
     build_schedule,
     hold_out,
 )
-from fastnn.datasets import load
-from fastnn.experiment import (
+from fastnn.experiments.settings import (
     BATCH_SIZES,
     CHOICES,
     LEARNING_RATES,

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-import kernels
-from fastnn import measuring
-from fastnn.measuring import Product, VerificationError, dense_products, measure_kernel
-from kernels.timing import Spread
+from fastnn import kernels
+from fastnn.kernels.measuring import ceilings as machine_ceilings
+from fastnn.kernels.measuring.timing import Spread
+from fastnn.study import products as measuring
+from fastnn.study.products import Product, VerificationError, dense_products, measure_kernel
 
 MEASURE = ("kernels", "--measure", "--kernels", "numba-naive,numpy", "--threads", "1")
 
@@ -14,8 +15,8 @@ MEASURE = ("kernels", "--measure", "--kernels", "numba-naive,numpy", "--threads"
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Measure little, for little time."""
-    original = kernels.machine.measure
-    monkeypatch.setattr(kernels.machine, "measure", lambda threads: original(threads, rounds=1))
+    original = machine_ceilings.measure
+    monkeypatch.setattr(machine_ceilings, "measure", lambda threads: original(threads, rounds=1))
     monkeypatch.setattr(measuring.measure_ladder, "__defaults__", (None, PRODUCTS, lambda _: None))
     monkeypatch.setattr(measure_kernel, "__defaults__", (0.001,))
 
@@ -60,7 +61,7 @@ def test_each_kernel_at_each_product_that_is_reasonable_for_it(fastnn, without_r
 def test_the_fastest_of_the_peaks_counts(fastnn, monkeypatch, without_restraints):
     """Which are measured before the kernels and after each."""
     peaks = [Spread(2e15, 2e15, 2e15), Spread(1e15, 1e15, 1e15)]
-    monkeypatch.setattr(kernels.machine, "_peak", lambda dtype, threads: peaks.pop())
+    monkeypatch.setattr(machine_ceilings, "_peak", lambda dtype, threads: peaks.pop())
     report = fastnn(*MEASURE, "--json").json
     assert report["ceilings"]["ceilings"][0]["float32"]["median"] == 2e15
     assert report["ceilings"]["ceilings"][0]["float64"]["median"] < 1e15

@@ -3,7 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from fastnn import Dense, Sequential
+from fastnn import (
+    Dense,
+    Sequential,
+)
 from fastnn.checkpoint import load_network, save_network
 from fastnn.cli import main
 from fastnn.datasets import load

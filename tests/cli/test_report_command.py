@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from fastnn.cli.report import check_replaceable
-from fastnn.experiment import ExperimentError
-from fastnn.report import measurements
-from fastnn.report.page import GENERATOR
-from fastnn.report.requirements import require
+from fastnn.experiments.settings import ExperimentError
+from fastnn.study.report import measurements
+from fastnn.study.report.page import GENERATOR
+from fastnn.study.report.requirements import require
 from tests.report.conftest import TINY, machine_measured_shortly
 
 
@@ -45,9 +45,9 @@ def test_a_directory_that_is_not_there(fastnn, tmp_path):
 
 def test_what_is_missing_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "fastnn.report.drawing")
+    monkeypatch.delitem(sys.modules, "fastnn.study.report.drawing")
     with pytest.raises(ValueError, match=r"matplotlib.*\[report\]"):
-        require("fastnn.report.drawing", "report")
+        require("fastnn.study.report.drawing", "report")
 
 
 def test_other_commands_do_not_wait_for_matplotlib():

@@ -145,7 +145,7 @@ def test_a_run_that_was_stopped_before_its_first_epoch_begins_anew(fastnn, tmp_p
         raise Interrupted(signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr("fastnn.runs.fit", stop)
+        patch.setattr("fastnn.experiments.run.fit", stop)
         assert fastnn("train", *OPTIONS, "--epochs", 3, "--out", tmp_path / "stopped").status == 143
     assert fastnn("train", "--resume", tmp_path / "stopped").status == 0
     assert fastnn("train", *OPTIONS, "--epochs", 3, "--out", tmp_path / "whole").status == 0

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 import fastnn as package
-import kernels
 from benchmarks import readme
-from fastnn import comparison, tables
-from fastnn.comparison import Comparison, ComparisonError
-from fastnn.experiment import Experiment
+from fastnn import kernels
+from fastnn.experiments.settings import Experiment
 from fastnn.formats import to_json
+from fastnn.kernels.finding import find_fault
+from fastnn.kernels.measuring import ceilings as machine_ceilings
+from fastnn.kernels.measuring.timing import Spread
+from fastnn.study import comparison, tables
+from fastnn.study.comparison import Comparison, ComparisonError
 from fastnn.training import fit
-from kernels.finding import find_fault
-from kernels.timing import Spread
 
 QUICK = ("--rounds", "2", "--seconds", "0.001", "--hidden", "8")
 
@@ -59,8 +60,8 @@ def test_an_unknown_kernel_is_a_fault():
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch):
     """Measure the machine shortly, and warn of nothing."""
-    original = kernels.machine.measure
-    monkeypatch.setattr(kernels.machine, "measure", lambda threads: original(threads, rounds=1))
+    original = machine_ceilings.measure
+    monkeypatch.setattr(machine_ceilings, "measure", lambda threads: original(threads, rounds=1))
     monkeypatch.setattr(comparison, "NOISY", float("inf"))
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         monkeypatch.delenv(name, raising=False)
@@ -318,7 +319,7 @@ def test_short_steps_are_timed_when_their_plan_is_made(monkeypatch, pause, epoch
         time.sleep(pause)
         np.matmul(a, b, out)
 
-    monkeypatch.setattr("fastnn.comparison.fit", recorded)
+    monkeypatch.setattr("fastnn.study.comparison.fit", recorded)
     comparison, contender = compared(rounds=2, seconds=1e-3)
     contender.net.kernel = kernels.Kernel("paused", "", paused)
     comparison.verify()

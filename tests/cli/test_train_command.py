@@ -8,10 +8,10 @@ import tomllib
 import numpy as np
 import pytest
 
-import kernels
+from fastnn import kernels
 from fastnn.checkpoint import load_network
 from fastnn.datasets import load
-from fastnn.runs import FILES
+from fastnn.experiments.run import FILES
 
 SMALL = ("--hidden", "8", "--epochs", "3", "--kernel", "numpy")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kernels import contract
+from fastnn.kernels.testing import contract
 
 
 def right(a, b, out):

@@ -12,8 +12,9 @@ SCRIPT = """
 import json
 import numpy as np
 from numba.core.caching import NullCache
-from kernels import block, compiling
-from kernels.tiling import tiling
+from fastnn.kernels.gemm import macrokernel as block
+from fastnn.kernels.runtime import compiling
+from fastnn.kernels.gemm.blocksizes import tiling
 
 compiling._cache_of = lambda function: NullCache()  # what comes from disk has no assembly
 compiled = {}

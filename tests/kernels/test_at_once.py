@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-import kernels
-from kernels import elementwise
-from kernels.at_once import run_at_once
-from kernels.compiling import compiled
-from kernels.denormals import flushed
-from kernels.entrance import entrance
-from kernels.table import Table
-from kernels.threads import MAX_THREADS, load_threads, number_of_threads
+from fastnn import kernels
+from fastnn.kernels.ops import elementwise
+from fastnn.kernels.runtime.abi import entrance
+from fastnn.kernels.runtime.at_once import run_at_once
+from fastnn.kernels.runtime.compiling import compiled
+from fastnn.kernels.runtime.denormals import flushed
+from fastnn.kernels.runtime.program import Table
+from fastnn.kernels.runtime.threads import MAX_THREADS, load_threads, number_of_threads
 
 
 @pytest.fixture(params=sorted({1, 2, MAX_THREADS} & set(range(1, MAX_THREADS + 1))))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import kernels
-from kernels import compiling
+from fastnn import kernels
+from fastnn.kernels.runtime import compiling
 
 IMPORTS = """
 import logging, sys
@@ -15,7 +15,10 @@ sys.path.insert(0, {path!r})
 logging.basicConfig(format="%(name)s: %(message)s", stream=sys.stdout)
 import numpy as np, kernels
 from numba import types
-from kernels import compiling, elementwise, functions, packed
+from fastnn.kernels.runtime import compiling
+from fastnn.kernels.ops import elementwise
+from fastnn.kernels.ops import functions
+from fastnn.kernels.gemm import product as packed
 assert kernels.__file__.startswith({path!r})
 """
 # Each prints a result, and how often it came from the disk.
@@ -75,7 +78,7 @@ def test_nowhere_to_write(copy, tmp_path):
     environment = {"NUMBA_CACHE_DIR": str(package / "__pycache__")}
     environment["XDG_CACHE_HOME"] = environment["NUMBA_CACHE_DIR"]
     said, *results = run(C_FUNCTION, PASS, **environment)
-    assert said.startswith("kernels.compiling: compiled code is not kept")
+    assert said.startswith("fastnn.kernels.runtime.compiling: compiled code is not kept")
     assert "NUMBA_CACHE_DIR" in said
     assert results == ["1.0 0", "0.5 0"]
 
@@ -86,7 +89,7 @@ import logging, sys
 logging.basicConfig(format="%(name)s: %(message)s", stream=sys.stdout)
 import numpy as np
 from numba.core.caching import IndexDataCacheFile
-from kernels import elementwise
+from fastnn.kernels.ops import elementwise
 
 def save(self, key, data):
     raise OSError(28, "No space left on device")

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import kernels
-from kernels import contract
-from kernels.entrance import entrance
-from kernels.interface import DTYPES
-from kernels.table import Table
+from fastnn import kernels
+from fastnn.kernels.interface import DTYPES
+from fastnn.kernels.runtime.abi import entrance
+from fastnn.kernels.runtime.program import Table
+from fastnn.kernels.testing import contract
 
 LADDER = ["naive", "blocked", "numba-naive", "numba-blocked", "numba", "numpy"]
 OWN = LADDER[:-1]
@@ -113,7 +113,7 @@ def test_loops_without_compiler(name, run_python):
     run_python(
         f"""
 import dataclasses, numba, kernels
-from kernels import contract
+from fastnn.kernels.testing import contract
 
 assert numba.config.DISABLE_JIT
 kernel = dataclasses.replace(kernels.get({name!r}), max_multiplications=2**18)
@@ -144,8 +144,8 @@ print(hashlib.sha256(kernels.get({name!r})(a, b).tobytes()).hexdigest())
 def test_more_threads_than_this_machine_has(run_python):
     run_python(
         """
-import kernels
-from kernels import contract
+from fastnn import kernels
+from fastnn.kernels.testing import contract
 
 contract.check_threads(kernels.get("numba"))
 kernels.set_num_threads(7)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from kernels import Kernel, contract, loops
+from fastnn.kernels import Kernel
+from fastnn.kernels import jit as loops
+from fastnn.kernels.testing import contract
 from tests.kernels.mistakes import MISTAKES, misses_a_row_above_a_tile, right
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from kernels import denormals, elementwise
+from fastnn.kernels.ops import elementwise
+from fastnn.kernels.runtime import denormals
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -12,9 +12,9 @@ kernel has one order of summation for all of them: the error of a row is the sam
 import numpy as np
 import pytest
 
-import kernels
-from kernels.interface import DTYPES
-from kernels.tiling import CHAIN
+from fastnn import kernels
+from fastnn.kernels.gemm.blocksizes import CHAIN
+from fastnn.kernels.interface import DTYPES
 
 SHAPES = [(64, 40), (30, 100)]  # m and n: thousands of elements
 DRAWS = {"around zero": "standard_normal", "positive": "random"}  # sums that wander, and that grow

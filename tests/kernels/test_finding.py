@@ -2,13 +2,13 @@ import sys
 
 import pytest
 
-import kernels
-from kernels.finding import find
+from fastnn import kernels
+from fastnn.kernels.finding import find
 
 FILE = """
 import numpy as np
 from neighbour import compute
-from kernels import Kernel
+from fastnn.kernels import Kernel
 
 MINE = Kernel("mine", "", compute)
 """
@@ -48,8 +48,8 @@ def test_a_module_in_the_working_directory(directory, monkeypatch):
 
 
 def test_a_module_that_is_installed(monkeypatch):
-    monkeypatch.setattr(kernels.naive, "MINE", kernels.get("naive"), raising=False)
-    assert find("kernels.naive:MINE") is kernels.get("naive")
+    monkeypatch.setattr(naive, "MINE", kernels.get("naive"), raising=False)
+    assert find("fastnn.kernels.naive:MINE") is kernels.get("naive")
 
 
 def test_an_entry_point_that_names_something_else(monkeypatch):

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import pytest
 
-from kernels import functions
+from fastnn.kernels.ops import functions
 from tests.kernels import chebyshev
 
 RNG = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-import kernels
+from fastnn import kernels
 
 LADDER = ["naive", "blocked", "numba-naive", "numba-blocked", "numba", "numpy"]
 

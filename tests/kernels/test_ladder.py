@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-import kernels
-from kernels import Kernel
+from fastnn import kernels
+from fastnn.kernels import Kernel
 
 LADDER = ("naive", "blocked", "numba-naive", "numba-blocked", "numba", "numpy")
 
@@ -18,7 +18,7 @@ def install(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "foreign_kernels", raising=False)
     (tmp_path / "foreign_kernels.py").write_text(
         "import numpy as np\n"
-        "from kernels import Kernel\n"
+        "from fastnn.kernels import Kernel\n"
         "einsum = Kernel('einsum', 'np.einsum',"
         " lambda a, b, out: np.einsum('ik,kj->ij', a, b, out=out))\n"
         "numpy = Kernel('numpy', 'an impostor', einsum.compute)\n"
@@ -99,7 +99,7 @@ def test_import_compiles_nothing(run_python, tmp_path):
 from numba.core import event
 
 with event.install_recorder("numba:compile") as recorder:
-    import kernels
+    from fastnn import kernels
     for name in kernels.names():
         kernels.get(name)
     assert not recorder.buffer, recorder.buffer

@@ -5,11 +5,11 @@ import threading
 import numpy as np
 import pytest
 
-from kernels import machine
-from kernels.interface import DTYPES
-from kernels.machine import Crew, FMABurst
-from kernels.threads import MAX_THREADS
-from kernels.tiling import caches, vector_unit
+from fastnn.kernels.gemm.blocksizes import caches, vector_unit
+from fastnn.kernels.interface import DTYPES
+from fastnn.kernels.measuring import machine
+from fastnn.kernels.measuring.ceilings import Crew, FMABurst
+from fastnn.kernels.runtime.threads import MAX_THREADS
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-import kernels
-from kernels import contract
-from kernels.interface import DTYPES
-from kernels.tiling import tiling
+from fastnn import kernels
+from fastnn.kernels.gemm.blocksizes import tiling
+from fastnn.kernels.interface import DTYPES
+from fastnn.kernels.testing import contract
 
 ORDERS = ["C", "F"]
 

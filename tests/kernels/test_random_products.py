@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-import kernels
-from kernels import contract, trials
-from kernels.interface import DTYPES
-from kernels.threads import MAX_THREADS, set_num_threads
-from kernels.tiling import tiling
+from fastnn import kernels
+from fastnn.kernels.gemm.blocksizes import tiling
+from fastnn.kernels.interface import DTYPES
+from fastnn.kernels.runtime.threads import MAX_THREADS, set_num_threads
+from fastnn.kernels.testing import contract, trials
 
 CHUNKS, CHUNK, QUICK = 20, 500, 200
 THREADS = sorted({1, min(2, MAX_THREADS)})
@@ -140,7 +140,8 @@ def test_some_random_products(threads):
 # Every loop around the micro-kernel is passed several times there.
 SMALL_CACHES = """
 from numba.core.caching import NullCache
-from kernels import compiling, tiling
+from fastnn.kernels.runtime import compiling
+from fastnn.kernels.gemm import blocksizes as tiling
 
 small = tiling.Caches(l1=2**12, l2=2**15, l3=2**16)
 tiling.caches = lambda: small

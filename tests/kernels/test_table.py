@@ -4,10 +4,10 @@ import numba
 import numpy as np
 import pytest
 
-from kernels import elementwise
-from kernels.compiling import compiled
-from kernels.entrance import entrance
-from kernels.table import Table
+from fastnn.kernels.ops import elementwise
+from fastnn.kernels.runtime.abi import entrance
+from fastnn.kernels.runtime.compiling import compiled
+from fastnn.kernels.runtime.program import Table
 
 
 @compiled

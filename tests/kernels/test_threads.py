@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-import kernels
-from kernels.threads import MAX_THREADS, SPINS, _loads
+from fastnn import kernels
+from fastnn.kernels.runtime.threads import MAX_THREADS, SPINS, _loads
 
 needs_openmp = pytest.mark.skipif(not _loads("omp"), reason="OpenMP is not installed")
 
@@ -122,7 +122,7 @@ def test_one_thread_where_threads_are_not_safe(run_python, environment, blocked,
     environment = {"NUMBA_NUM_THREADS": "2"} | environment
     lines = run_python(blocked + SAID + HELD_TO_ONE, **environment).splitlines()
     assert len(lines) == 3
-    assert lines[0].startswith("kernels.threads: compiled kernels use one thread: ")
+    assert lines[0].startswith("fastnn.kernels.runtime.threads: compiled kernels use one thread: ")
     assert f"would be {layer}" in lines[0]
     assert "libgomp" in lines[0]
     assert lines[1] == "1"
@@ -159,7 +159,7 @@ def test_how_long_idle_threads_spin(run_python, environment, spins):
 import os
 os.dup2(1, 2)  # libgomp describes itself there
 before = dict(os.environ)
-import kernels
+from fastnn import kernels
 assert dict(os.environ) == before
 """
     said = run_python(script, OMP_DISPLAY_ENV="verbose", **environment)
@@ -173,7 +173,7 @@ import numba, numpy as np, kernels
 numba.set_num_threads(3)
 a = np.ones((300, 300))
 kernel = kernels.get("numba")
-kernels.threads._process.num_threads = 2
+fastnn.kernels.runtime.threads._process.num_threads = 2
 kernel(a, a)
 print(numba.get_num_threads())
 """

@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from kernels import timing
-from kernels.timing import Case, Spread, Stopwatch
+from fastnn.kernels.measuring import timing
+from fastnn.kernels.measuring.timing import Case, Spread, Stopwatch
 
 
 def test_a_spread_is_a_median_and_its_quartiles():

@@ -5,8 +5,16 @@ import re
 import numpy as np
 import pytest
 
-from kernels import Kernel, contract
-from kernels.trials import Counterexample, Trial, close, equal, equal_and_signed, shrink
+from fastnn.kernels import Kernel
+from fastnn.kernels.testing import contract
+from fastnn.kernels.testing.trials import (
+    Counterexample,
+    Trial,
+    close,
+    equal,
+    equal_and_signed,
+    shrink,
+)
 from tests.kernels.mistakes import (
     MISTAKES,
     misreads_transposes,

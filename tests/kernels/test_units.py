@@ -7,7 +7,7 @@ from tests.kernels.units import AVX2, SSE2, only_x86
 SCRIPT = """
 import sys
 import pytest
-from kernels.tiling import vector_unit
+from fastnn.kernels.gemm.blocksizes import vector_unit
 
 assert vector_unit().name == {name!r}
 names = ["contract", "packed", "error", "random_products"]

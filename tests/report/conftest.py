@@ -3,10 +3,10 @@ from contextlib import contextmanager
 
 import pytest
 
-import kernels.machine
-from fastnn.experiment import Experiment
+from fastnn.experiments.settings import Experiment
 from fastnn.formats import to_json
-from fastnn.report.measurements import Effort, Study
+from fastnn.kernels.measuring import ceilings as machine_ceilings
+from fastnn.study.report.measurements import Effort, Study
 
 KERNELS = ("naive", "numba", "numpy")
 TINY = Effort(
@@ -22,9 +22,9 @@ TINY = Effort(
 
 @contextmanager
 def machine_measured_shortly():
-    original = kernels.machine.measure
+    original = machine_ceilings.measure
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels.machine, "measure", lambda threads: original(threads, rounds=1))
+        patch.setattr(machine_ceilings, "measure", lambda threads: original(threads, rounds=1))
         yield
 
 

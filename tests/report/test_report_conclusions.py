@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from fastnn.report import conclusions
+from fastnn.study.report import conclusions
 
 
 def spread(value):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fastnn.report.page import render
+from fastnn.study.report.page import render
 from tests.browser import open_page
 from tests.report.test_report_page import PAST
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fastnn.experiment import Experiment
-from fastnn.report.measurements import DESCENTS, OUT_OF_TIME, QUICK, THOROUGH, Study
+from fastnn.experiments.settings import Experiment
+from fastnn.study.report.measurements import DESCENTS, OUT_OF_TIME, QUICK, THOROUGH, Study
 from tests.report.conftest import TINY, machine_measured_shortly
 
 

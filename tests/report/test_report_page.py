@@ -7,8 +7,8 @@ import re
 import pytest
 
 from fastnn.formats import to_json
-from fastnn.report.drawing import VARIABLES
-from fastnn.report.page import SECTIONS, command_line, render
+from fastnn.study.report.drawing import VARIABLES
+from fastnn.study.report.page import SECTIONS, command_line, render
 
 PAST = [
     {

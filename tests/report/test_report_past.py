@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from asv.results import Results
 
-from fastnn.report.past import read_past
+from fastnn.study.report.past import read_past
 
 BENCHMARK = {
     "name": "matmul.Square.time_matmul",

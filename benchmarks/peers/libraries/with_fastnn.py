@@ -7,10 +7,19 @@ from itertools import chain
 import numpy as np
 
 from benchmarks.peers.problems import SEED
-from fastnn import SGD, Adam, Dense, MeanSquaredError, ReLU, Sequential, SoftmaxCrossEntropy, Tanh
+from fastnn import (
+    SGD,
+    Adam,
+    Dense,
+    MeanSquaredError,
+    ReLU,
+    Sequential,
+    SoftmaxCrossEntropy,
+    Tanh,
+)
 from fastnn import fit as fastnn_fit
 from fastnn.environment import machine
-from kernels.machine import Crew, FMABurst
+from fastnn.kernels.measuring.ceilings import Crew, FMABurst
 
 ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
 OPTIMIZERS = {"sgd": SGD, "adam": Adam}

@@ -1,0 +1,110 @@
+"""Training under each kernel, on one thread: a step, an epoch, and what it is worth."""
+
+from contextlib import suppress
+from functools import cache
+
+from .common import (
+    KERNELS,
+    ShortCalls,
+    compile_kernels,
+    network,
+    new_optimizer,
+    training_step,
+)
+
+with suppress(ImportError):  # an older commit may lack what only some suites need
+    from fastnn import (
+        SoftmaxCrossEntropy,
+        datasets,
+        evaluate,
+        fit,
+    )
+
+OPTIMIZERS = ["sgd", "adam"]
+LEARNING_RATES = {"sgd": 0.1, "adam": 0.001}
+BATCH_SIZE = 64
+EPOCHS = 10  # that accuracy is measured after
+
+
+def setup_cache():
+    def compute(kernel):
+        for optimizer in OPTIMIZERS:
+            training_step(kernel, "64-128-10", optimizer, BATCH_SIZE).run()
+            load_code(kernel, "64-32-10", optimizer)
+
+    compile_kernels(compute)
+
+
+@cache
+def digits():
+    return datasets.load("digits")
+
+
+def train(net, optimizer, samples, epochs):
+    """Train a network on so many of the digits, or all."""
+    data = digits()
+    fit(
+        net,
+        data.x_train[:samples],
+        data.y_train[:samples],
+        loss=SoftmaxCrossEntropy(),
+        optimizer=new_optimizer(optimizer, LEARNING_RATES[optimizer]),
+        batch_size=BATCH_SIZE,
+        epochs=epochs,
+    )
+
+
+@cache
+def load_code(kernel, sizes, optimizer):
+    """Train on a few samples, so that no timing waits for compiled code."""
+    train(network(kernel, sizes, BATCH_SIZE), optimizer, BATCH_SIZE + 1, 1)
+
+
+class Step(ShortCalls):
+    """Forward, loss, backward and update on a batch of 64."""
+
+    params = [KERNELS, ["784-128-10", "784-512-512-10"], OPTIMIZERS]
+    param_names = ["kernel", "network", "optimizer"]
+
+    def time_step(self, kernel, sizes, optimizer):
+        training_step(kernel, sizes, optimizer, BATCH_SIZE).run()
+
+    time_step.pretty_name = "training step on a batch of 64"
+
+
+class Epoch(ShortCalls):
+    """An epoch takes milliseconds at least, so a fresh network before each call does no harm."""
+
+    params = [KERNELS, ["64-32-10", "64-128-10"], OPTIMIZERS]
+    param_names = ["kernel", "network", "optimizer"]
+    number = 1
+    repeat = (1, 5, 1.0)
+
+    def setup(self, kernel, sizes, optimizer):
+        load_code(kernel, sizes, optimizer)
+        self.net = network(kernel, sizes, BATCH_SIZE)
+
+    def time_epoch(self, kernel, sizes, optimizer):
+        train(self.net, optimizer, None, 1)
+
+    time_epoch.pretty_name = "epoch on the digits"
+
+
+class Accuracy:
+    """What the training is worth, so that no commit gets faster by learning less.
+
+    Without the kernels in plain Python, which would take minutes.
+    """
+
+    params = [["numba-naive", "numba-blocked", "numba", "numpy"], *Epoch.params[1:]]
+    param_names = Epoch.param_names
+
+    def track_test_accuracy(self, kernel, sizes, optimizer):
+        net = network(kernel, sizes, BATCH_SIZE)
+        train(net, optimizer, None, EPOCHS)
+        data = digits()
+        result = evaluate(net, data.x_test, data.y_test, loss=SoftmaxCrossEntropy())
+        return round(100 * result.accuracy, 3)
+
+    track_test_accuracy.unit = "% right"
+    track_test_accuracy.pretty_name = f"accuracy on test digits after {EPOCHS} epochs"

@@ -1,0 +1,1 @@
+"""Runs: their settings, how they are built, carried out, kept and opened again."""

@@ -1,0 +1,382 @@
+"""One network under several kernels: the same losses first, then what each costs.
+
+Every kernel trains the same network on the same batches. Only kernels that agree with NumPy's
+are timed, in rounds of all kernels, so that a slow moment of the machine meets them alike; a
+ratio is formed within a round. What takes a kernel too long is timed over fewer steps, or fewer
+samples, and extrapolated: the report says where.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastnn import kernels
+from fastnn.datasets import Dataset
+from fastnn.environment import blas_restraints, machine, versions
+from fastnn.experiments.build import build_loss, build_network, build_optimizer
+from fastnn.experiments.run import load_data
+from fastnn.experiments.settings import Experiment
+from fastnn.kernels.measuring import ceilings as machine_ceilings
+from fastnn.kernels.measuring import timing
+from fastnn.kernels.measuring.timing import Seconds, Spread
+from fastnn.network import Sequential
+from fastnn.study.profile import Profile, profile
+from fastnn.training import fit, step_size
+
+REFERENCE = "numpy"
+SPECIFICATION = "naive"
+STEPS_VERIFIED = 4
+TOLERANCES = {"float32": 1e-4, "float64": 1e-9}  # relative, after these steps
+INFERENCE = (1, 32, 1024)  # samples at once
+NOISY = 0.2  # the middle half of the rounds, relative to the median
+
+
+class ComparisonError(ValueError):
+    """A kernel does not compute what the others do."""
+
+
+@dataclass
+class Contender:
+    """A kernel, and what its network took.
+
+    Attributes
+    ----------
+    kernel : str
+    net : Sequential
+    loss : float
+        Mean over the first steps.
+    steps : int
+        How many are timed at once, at most an epoch.
+    samples : dict from int to int
+        For each batch size of inference, how many samples are timed.
+    step_seconds : ndarray of shape (rounds,)
+    inference_seconds : dict from int to ndarray of shape (rounds,)
+        For each batch size, extrapolated from `samples` to the batch.
+    profile : Profile or None
+        Where the time of a step goes.
+    skipped : str or None
+        Why it is not measured.
+
+    """
+
+    kernel: str
+    net: Sequential
+    loss: float = math.nan
+    steps: int = 1
+    samples: dict[int, int] = field(default_factory=dict)
+    step_seconds: Seconds = field(default_factory=lambda: np.empty(0))
+    inference_seconds: dict[int, Seconds] = field(default_factory=dict)
+    profile: Profile | None = None
+    skipped: str | None = None
+
+
+class Comparison:
+    """The contenders over one experiment.
+
+    Sets the number of threads for the whole process, and so the same for all of them.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Its kernel is of no importance.
+    names : sequence of str
+        Kernels, as `fastnn.kernels.finding.find` takes them; NumPy's is added, as what the others are
+        measured by.
+    rounds : int
+        How often each is timed; the median is what counts.
+    seconds : float
+        About how long a kernel is timed in each round. Those for which an epoch takes longer
+        get fewer steps, at least one.
+    inference : sequence of int
+        Batch sizes for which inference is timed.
+
+    Attributes
+    ----------
+    contenders : list of Contender
+
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        names: Sequence[str],
+        *,
+        rounds: int = 5,
+        seconds: float = 0.3,
+        inference: Sequence[int] = INFERENCE,
+    ) -> None:
+        if rounds < 1:
+            raise ValueError(f"rounds must be at least 1, not {rounds}")
+        if not 0 < seconds < math.inf:
+            raise ValueError(f"seconds must be above 0, not {seconds}")
+        if not inference or min(inference) < 1:
+            raise ValueError(f"batch sizes of inference must be at least 1, not {inference}")
+        self.experiment = experiment.resolved()
+        self.rounds, self.seconds, self.inference = rounds, seconds, tuple(inference)
+        chosen = _distinct([kernels.get(name) for name in (*names, REFERENCE)])
+        kernels.set_num_threads(experiment.threads or kernels.get_num_threads())
+        self.data: Dataset = load_data(self.experiment)
+        self.batch_size = step_size(
+            experiment.gradient_descent, experiment.batch_size, len(self.data.x_train)
+        )
+        self.steps_per_epoch = math.ceil(len(self.data.x_train) / self.batch_size)
+        self.contenders = [self._contender(kernel) for kernel in chosen]
+        self.ceilings: machine_ceilings.Machine | None = None
+
+    def _contender(self, kernel: kernels.Kernel) -> Contender:
+        net = build_network(self.experiment, self.data, self.experiment.seed)
+        net.kernel = kernel
+        contender = Contender(kernel.name, net)
+        largest = max(call.flops for call in net.plan(self.batch_size).calls) // 2
+        if largest > kernel.max_multiplications:
+            contender.skipped = (
+                f"a product has {largest:,} multiplications, "
+                f"more than the {kernel.max_multiplications:,} that are reasonable for it"
+            )
+        return contender
+
+    @property
+    def measured(self) -> list[Contender]:
+        """The contenders that are not skipped."""
+        return [contender for contender in self.contenders if contender.skipped is None]
+
+    def verify(self) -> None:
+        """Train a few steps under each kernel; compare losses and gradients with the reference's.
+
+        Raises
+        ------
+        ComparisonError
+            They differ by more than rounding.
+
+        """
+        steps = min(STEPS_VERIFIED, self.steps_per_epoch)
+        for contender in self.measured:
+            contender.loss, _ = self._train(contender, steps, -(-STEPS_VERIFIED // steps))
+        self._verify_losses()
+        self._verify_gradients()
+
+    def _verify_losses(self) -> None:
+        expected = self.named(REFERENCE).loss
+        tolerance = TOLERANCES[self.experiment.dtype]
+        for contender in self.measured:
+            if not math.isclose(contender.loss, expected, rel_tol=tolerance):
+                raise ComparisonError(
+                    f"kernel {contender.kernel} trains to a loss of {contender.loss!r} in "
+                    f"{STEPS_VERIFIED} steps, {REFERENCE} to {expected!r}: more than rounding"
+                )
+
+    def _verify_gradients(self) -> None:
+        """Compare the gradients of one batch: an optimiser may hide what is wrong with them."""
+        parameters = self.named(REFERENCE).net.parameters.flat
+        expected = self._gradient(self.named(REFERENCE), parameters)
+        tolerance = TOLERANCES[self.experiment.dtype]
+        for contender in self.measured:
+            difference = self._gradient(contender, parameters) - expected
+            relative = float(np.linalg.norm(difference) / (np.linalg.norm(expected) or 1.0))
+            if not relative <= tolerance:
+                raise ComparisonError(
+                    f"kernel {contender.kernel} computes a gradient that differs from "
+                    f"{REFERENCE}'s by {relative:.1e} of its length: more than rounding"
+                )
+
+    def _gradient(
+        self, contender: Contender, parameters: npt.NDArray[np.floating]
+    ) -> npt.NDArray[np.floating]:
+        samples = self.data.x_train[: self.batch_size], self.data.y_train[: self.batch_size]
+        objective = contender.net.objective(*samples, loss=build_loss(self.data))
+        return objective(parameters)[1].copy()
+
+    def named(self, kernel: str) -> Contender:
+        """Return the contender of a kernel; `StopIteration` where there is none."""
+        return next(contender for contender in self.contenders if contender.kernel == kernel)
+
+    @property
+    def parts(self) -> int:
+        """How often `measure` says that something begins."""
+        return 1 + len(self.measured) * (self.rounds + 1)
+
+    def measure(self, begins: Callable[[str], object] = lambda name: None) -> None:
+        """Time every contender, round by round; `begins` is told what comes next.
+
+        The machine's ceilings come first, and where the time of a step goes last.
+        """
+        begins("machine")
+        threads, measured = kernels.get_num_threads(), self.measured
+        self.ceilings = machine_ceilings.measure([threads])
+        turns = timing.alternate(
+            [self._watches(contender) for contender in measured],
+            self.rounds,
+            settles=threads > 1,
+            begins=lambda number: begins(measured[number].kernel),
+        )
+        for contender, seconds in zip(measured, turns, strict=True):
+            contender.step_seconds, *batches = seconds.T
+            contender.inference_seconds = {
+                size: taken * (size / contender.samples[size])
+                for size, taken in zip(self.inference, batches, strict=True)
+            }
+        for contender in measured:
+            begins(contender.kernel)
+            if threads > 1:
+                timing.settle()
+            contender.profile = self._profile(contender.net)
+        self.ceilings = machine_ceilings.measure_again(self.ceilings, self.experiment.dtype)
+
+    def _watches(self, contender: Contender) -> list[timing.Watch]:
+        """Return what times a step of training, and inference for each batch size."""
+        _, seconds = self._train(contender, 1)
+        # In a steady stream of steps: a first epoch makes their plan, which outlasts short ones.
+        epochs = 2 if seconds < timing.SHORT else 1
+        _, seconds = self._train(contender, 1, epochs)
+        each = self.seconds / (1 + len(self.inference))
+        affordable = each / max(seconds, 1e-9)  # steps
+        steps = contender.steps = min(max(int(affordable), 1), self.steps_per_epoch)
+        # A sample's inference takes less than its training.
+        most = max(int(affordable * self.batch_size), 1)
+        contender.samples = {size: min(size, most) for size in self.inference}
+        stopwatches = [
+            timing.Stopwatch(
+                partial(contender.net, self._samples(contender.net, samples)),
+                each,
+                kernels.get_num_threads(),
+            )
+            for samples in contender.samples.values()
+        ]
+        return [lambda: self._train(contender, steps, epochs)[1] / steps, *stopwatches]
+
+    def _samples(self, net: Sequential, number: int) -> npt.NDArray[np.floating]:
+        """Return so many samples, again from the first if there are fewer."""
+        x = net.check_inputs(self.data.x_train[:number])
+        return np.resize(x, (number, net.n_in))
+
+    def _train(self, contender: Contender, steps: int, epochs: int = 1) -> tuple[float, float]:
+        """Train epochs of some steps; return the last one's mean loss and its seconds."""
+        samples = steps * self.batch_size
+        *_, record = fit(
+            contender.net,
+            self.data.x_train[:samples],
+            self.data.y_train[:samples],
+            loss=build_loss(self.data),
+            optimizer=build_optimizer(self.experiment, self.steps_per_epoch),
+            batch_size=self.experiment.batch_size,
+            gradient_descent=self.experiment.gradient_descent,
+            epochs=epochs,
+            shuffle=False,
+            engine="python",  # which every kernel can have
+        )
+        return record.loss, record.seconds
+
+    def _profile(self, net: Sequential) -> Profile:
+        """Return where the time of a step goes, from its batch to an update that is nothing."""
+        loss = build_loss(self.data)
+        inputs = self._samples(net, self.batch_size)
+        targets = loss.targets(self.data.y_train[: self.batch_size], net.n_out, net.dtype)
+        plan = net.training_plan()
+        # Whose learning rate is 0 before its first step begins.
+        optimizer = build_optimizer(self.experiment, self.steps_per_epoch)
+        net.plan_step(plan, inputs, targets, loss, optimizer, np.zeros(3))
+        return profile(plan, self.seconds)
+
+    def report(self) -> dict[str, Any]:
+        """Return what each contender took, ready for `fastnn.formats.to_json`.
+
+        Figures are spreads over the rounds: a median and the quartiles, times in seconds. What
+        was skipped has none. ``lines`` and ``python_share`` are of a step, see
+        `fastnn.study.profile.Profile`. ``noise`` is the middle half of the most uncertain step,
+        relative to its median; above a limit the machine is ``busy``.
+        """
+        assert self.ceilings is not None
+        reference = self.named(REFERENCE)
+        losses = [contender.loss for contender in self.measured]
+        noise = max(Spread.of(each.step_seconds).width for each in self.measured)
+        return {
+            "data": self.experiment.data,
+            "sizes": reference.net.sizes,
+            "dtype": self.experiment.dtype,
+            "threads": kernels.get_num_threads(),
+            "seed": self.experiment.seed,
+            "optimizer": self.experiment.optimizer,
+            "batch_size": self.batch_size,
+            "steps_per_epoch": self.steps_per_epoch,
+            "inference": self.inference,
+            "rounds": self.rounds,
+            "steps_verified": STEPS_VERIFIED,
+            "loss_difference": (max(losses) - min(losses)) / (abs(reference.loss) or 1.0),
+            "versions": versions(),
+            "machine": machine(),
+            "blas_restraints": blas_restraints(),
+            "ceilings": asdict(self.ceilings),
+            "noise": noise,
+            "busy": noise > NOISY,
+            "kernels": [self._row(contender) for contender in self.contenders],
+        }
+
+    def _row(self, contender: Contender) -> dict[str, Any]:
+        row = {
+            "kernel": contender.kernel,
+            "summary": contender.net.kernel.summary,
+            "skipped": contender.skipped,
+        }
+        if contender.skipped:
+            return row
+        assert self.ceilings is not None
+        assert contender.profile is not None
+        steps = contender.step_seconds
+        flops = contender.net.plan(self.batch_size).flops / steps
+        peak = getattr(self.ceilings.ceilings[0], self.experiment.dtype).median
+        return row | {
+            "loss": contender.loss,
+            "steps": contender.steps,
+            "extrapolated": contender.steps < self.steps_per_epoch,
+            "step_seconds": asdict(Spread.of(steps)),
+            "epoch_seconds": asdict(Spread.of(steps * self.steps_per_epoch)),
+            "flops": asdict(Spread.of(flops)),
+            "peak_share": asdict(Spread.of(flops / peak)),
+            "product_share": contender.profile.product_share,
+            "amdahl": contender.profile.amdahl,
+            "lines": contender.profile.lines(),
+            "python_share": contender.profile.python_share,
+            "speedup": {
+                other: self._speedup(other, contender) for other in (SPECIFICATION, REFERENCE)
+            },
+            "inference": [self._inference(contender, size) for size in self.inference],
+        }
+
+    def _inference(self, contender: Contender, size: int) -> dict[str, Any]:
+        seconds = contender.inference_seconds[size]
+        reference = self.named(REFERENCE).inference_seconds[size]
+        return {
+            "batch_size": size,
+            "extrapolated": contender.samples[size] < size,
+            "seconds": asdict(Spread.of(seconds)),
+            "samples_per_second": asdict(Spread.of(size / seconds)),
+            "speedup": asdict(Spread.of(reference / seconds)),
+        }
+
+    def _speedup(self, other: str, contender: Contender) -> dict[str, float] | None:
+        """Return how many times as fast as another kernel's a step is; None without its times."""
+        for each in self.measured:
+            if each.kernel == other:
+                return asdict(Spread.of(each.step_seconds / contender.step_seconds))
+        return None
+
+
+def _distinct(chosen: Sequence[kernels.Kernel]) -> list[kernels.Kernel]:
+    """Return each kernel once.
+
+    Raises
+    ------
+    ComparisonError
+        Two have the same name, by which a report tells them apart.
+
+    """
+    by_name: dict[str, kernels.Kernel] = {}
+    for kernel in chosen:
+        if by_name.setdefault(kernel.name, kernel) != kernel:
+            raise ComparisonError(f"two kernels are called {kernel.name!r}: rename one of them")
+    return list(by_name.values())

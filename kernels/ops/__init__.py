@@ -1,0 +1,1 @@
+"""What a plan may call besides a matrix product: element-wise functions, losses, updates."""

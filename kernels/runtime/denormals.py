@@ -1,0 +1,137 @@
+"""Flush to zero: denormal numbers count as 0 on the thread that asks for it.
+
+Numbers below the smallest normal one (1.2e-38 in float32) are stored with fewer and fewer
+bits, and processors compute with them by a detour of many cycles. Where weights or gradients
+fade away, all arithmetic goes through there and a training slows down several-fold. In
+another mode, processors take denormal operands and results as 0 and lose no time. Bits change
+by it, so that it is off until somebody asks for it.
+
+The mode is kept in a register of each thread. `exchange_mode` and `restore_mode` are for
+compiled code, which calls them on every thread that it computes on; `flushed` is for Python,
+where it concerns all that the thread computes meanwhile, by NumPy as well, but not the work
+that other threads do for it.
+"""
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from llvmlite import ir
+from numba import types
+
+from fastnn.kernels.runtime.compiling import compiled
+from fastnn.kernels.runtime.intrinsics import Definition, NumbaType, emitter, intrinsic
+
+_INT64 = ir.IntType(64)
+_POINTER = ir.IntType(8).as_pointer()
+
+
+class Register(NamedTuple):
+    """Where a processor keeps its floating-point mode, and how LLVM calls the access to it."""
+
+    read: str
+    write: str
+    in_memory: bool  # whether both take the address of 32 bits, and not 64 bits themselves
+    flush: int  # the bits that flush denormal operands and results to 0
+
+
+_MXCSR = Register("llvm.x86.sse.stmxcsr", "llvm.x86.sse.ldmxcsr", True, 1 << 15 | 1 << 6)
+_FPCR = Register("llvm.aarch64.get.fpcr", "llvm.aarch64.set.fpcr", False, 1 << 24)
+REGISTERS = {"x86_64": _MXCSR, "AMD64": _MXCSR, "aarch64": _FPCR, "arm64": _FPCR}
+
+
+def _register() -> Register:
+    machine = platform.machine()
+    if machine not in REGISTERS:
+        known = ", ".join(REGISTERS)
+        raise NotImplementedError(f"denormals can't be flushed on {machine}, only on {known}")
+    return REGISTERS[machine]
+
+
+def _call(builder: ir.IRBuilder, name: str, result: ir.Type, *operands: ir.Value) -> ir.Value:
+    signature = ir.FunctionType(result, [operand.type for operand in operands])
+    function = builder.module.globals.get(name) or ir.Function(builder.module, signature, name)
+    return builder.call(function, operands)
+
+
+@intrinsic
+def read_mode(typing_context: object) -> Definition:
+    """Return this thread's mode, for `exchange_mode` on another; 0 where no mode is known."""
+    register = REGISTERS.get(platform.machine())
+
+    def emit(builder: ir.IRBuilder) -> ir.Value:
+        if register is None:
+            return ir.Constant(_INT64, 0)
+        if not register.in_memory:
+            return _call(builder, register.read, _INT64)
+        word = builder.alloca(ir.IntType(32))
+        _call(builder, register.read, ir.VoidType(), builder.bitcast(word, _POINTER))
+        return builder.zext(builder.load(word), _INT64)
+
+    return types.int64(), emitter(emit)
+
+
+@intrinsic
+def _write_mode(typing_context: object, mode: NumbaType) -> Definition:
+    register = REGISTERS.get(platform.machine())
+
+    def emit(builder: ir.IRBuilder, mode: ir.Value) -> ir.Value:
+        if register is None:
+            return mode
+        operand = mode
+        if register.in_memory:
+            word = builder.alloca(ir.IntType(32))
+            builder.store(builder.trunc(mode, ir.IntType(32)), word)
+            operand = builder.bitcast(word, _POINTER)
+        _call(builder, register.write, ir.VoidType(), operand)
+        return mode
+
+    return mode(mode), emitter(emit)
+
+
+@intrinsic
+def _flush_bits(typing_context: object) -> Definition:
+    register = _register()
+    return types.int64(), emitter(lambda builder: ir.Constant(_INT64, register.flush))
+
+
+@compiled
+def exchange_mode(mode: int) -> int:
+    """Take on a mode; return the one before, for `restore_mode`.
+
+    Work for several threads begins so on each, with the mode of the thread that asked for it:
+    they all flush denormals, or none.
+    """
+    before: int = read_mode()
+    _write_mode(mode)
+    return before
+
+
+@compiled
+def flush_to_zero() -> int:
+    """Flush denormals on this thread from now on; return the mode before, for `restore_mode`."""
+    return exchange_mode(read_mode() | _flush_bits())
+
+
+@compiled
+def restore_mode(before: int) -> None:
+    """Go back to the mode that `flush_to_zero` or `exchange_mode` returned."""
+    _write_mode(before)
+
+
+@contextmanager
+def flushed() -> Iterator[None]:
+    """Flush denormals on this thread within a ``with`` block.
+
+    Raises
+    ------
+    NotImplementedError
+        The processor is none of those whose modes are known here.
+
+    """
+    before = flush_to_zero()
+    try:
+        yield
+    finally:
+        restore_mode(before)

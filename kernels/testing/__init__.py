@@ -1,0 +1,1 @@
+"""The contract that every kernel keeps, and the trials that look for a counterexample."""
