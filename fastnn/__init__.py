@@ -4,14 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fastnn.callbacks import Checkpoint, CSVLog, EarlyStopping, StopOnNaN
+    from fastnn.callbacks import Checkpoint, CSVLogger, EarlyStopping, TerminateOnNaN
     from fastnn.history import Epoch, Evaluation, History
     from fastnn.inference import Predictor
     from fastnn.layers import Dense, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
     from fastnn.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
     from fastnn.network import Sequential
     from fastnn.objective import Objective
-    from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+    from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
     from fastnn.scaled import ScaledBytes
     from fastnn.training import StopTraining, Training, evaluate, fit
 
@@ -22,7 +22,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "BinaryCrossEntropy",
-    "CSVLog",
+    "CSVLogger",
     "Checkpoint",
     "Dense",
     "Dropout",
@@ -37,14 +37,14 @@ __all__ = [
     "Objective",
     "Optimizer",
     "Predictor",
-    "RMSProp",
+    "RMSprop",
     "ReLU",
     "ScaledBytes",
     "Sequential",
     "Sigmoid",
     "Softmax",
     "SoftmaxCrossEntropy",
-    "StopOnNaN",
+    "TerminateOnNaN",
     "StopTraining",
     "Tanh",
     "Training",

@@ -20,7 +20,7 @@ class EarlyStopping:
         Number of epochs without improvement that are waited for.
     min_delta : float
         What counts as improvement.
-    restore_best : bool
+    restore_best_weights : bool
         Whether the network gets the weights of its best epoch back when it stops.
 
     """
@@ -31,7 +31,7 @@ class EarlyStopping:
         patience: int = 10,
         min_delta: float = 0.0,
         *,
-        restore_best: bool = True,
+        restore_best_weights: bool = True,
     ) -> None:
         allowed = ("val_loss", "loss", "val_accuracy", "accuracy")
         if monitor not in allowed:
@@ -39,7 +39,7 @@ class EarlyStopping:
         if patience < 0:
             raise ValueError(f"patience must be at least 0, not {patience}")
         self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
-        self.restore_best = restore_best
+        self.restore_best_weights = restore_best_weights
         self.best, self.best_epoch = math.inf, 0
 
     def __call__(self, training: Training) -> None:
@@ -54,12 +54,12 @@ class EarlyStopping:
             self.best, self.best_epoch = value, record.epoch
             self.best_weights = training.net.parameters.flat.copy()
         elif record.epoch - self.best_epoch >= max(self.patience, 1):
-            if self.restore_best and self.best_epoch:
+            if self.restore_best_weights and self.best_epoch:
                 training.net.parameters.flat[:] = self.best_weights
             raise StopTraining(f"{self.monitor} has not improved since epoch {self.best_epoch}")
 
 
-class StopOnNaN:
+class TerminateOnNaN:
     """Stop when the loss or a weight is no finite number any more, and say since which step."""
 
     def __call__(self, training: Training) -> None:
@@ -101,7 +101,7 @@ class Checkpoint:
             save_training(training, self.path)
 
 
-class CSVLog:
+class CSVLogger:
     """Keep the history as a CSV file, one line an epoch, complete after each.
 
     Parameters

@@ -4,6 +4,7 @@ All draw in float64 and are rounded to the network's dtype afterwards, so that o
 the same weights in float32 and in float64.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,7 +51,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Uniform:
+class RandomUniform:
     """Uniform in ``[low, high)``."""
 
     low: float = -0.05
@@ -61,7 +62,7 @@ class Uniform:
 
 
 @dataclass(frozen=True)
-class Normal:
+class RandomNormal:
     """Normal with mean 0 and standard deviation `std`."""
 
     std: float = 0.05
@@ -70,8 +71,9 @@ class Normal:
         return rng.normal(0.0, self.std, shape)
 
 
-class Glorot:
-    """Uniform in ``±sqrt(6 / (n_in + n_out))``: the default of Keras and scikit-learn.
+@dataclass(frozen=True)
+class GlorotUniform:
+    """Uniform with variance ``2 / (n_in + n_out)``: the default of Keras and scikit-learn.
 
     Keeps the variance of activations and of gradients about the same from layer to layer
     (Glorot and Bengio, 2010).
@@ -81,12 +83,18 @@ class Glorot:
         limit = np.sqrt(6.0 / sum(shape))
         return rng.uniform(-limit, limit, shape)
 
-    def __repr__(self) -> str:
-        return "Glorot()"
+
+@dataclass(frozen=True)
+class GlorotNormal:
+    """Normal with variance ``2 / (n_in + n_out)``; see `GlorotUniform`."""
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+        return rng.normal(0.0, np.sqrt(2.0 / sum(shape)), shape)
 
 
-class He:
-    """Normal with standard deviation ``sqrt(2 / n_in)``: Glorot's idea for ReLU.
+@dataclass(frozen=True)
+class HeNormal:
+    """Normal with variance ``2 / n_in``: Glorot's idea for ReLU.
 
     A ReLU silences half its inputs, hence the 2 (He et al., 2015).
     """
@@ -94,5 +102,23 @@ class He:
     def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
         return rng.normal(0.0, np.sqrt(2.0 / shape[0]), shape)
 
-    def __repr__(self) -> str:
-        return "He()"
+
+@dataclass(frozen=True)
+class HeUniform:
+    """Uniform with variance ``2 / n_in``; see `HeNormal`."""
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+        limit = np.sqrt(6.0 / shape[0])
+        return rng.uniform(-limit, limit, shape)
+
+
+# The names are those of the command line and of configuration files.
+INITIALIZERS: dict[str, Callable[[], Initializer]] = {
+    "glorot-uniform": GlorotUniform,
+    "glorot-normal": GlorotNormal,
+    "he-normal": HeNormal,
+    "he-uniform": HeUniform,
+    "normal": RandomNormal,
+    "uniform": RandomUniform,
+    "zeros": Zeros,
+}

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.initializers import Given, Glorot, Initializer, Zeros
+from fastnn.initializers import Given, GlorotUniform, Initializer, Zeros
 from fastnn.kernels.interface import Array
 from fastnn.kernels.ops import elementwise
 from fastnn.plan import Plan
@@ -102,7 +102,7 @@ class Dense(Layer):
             raise ValueError("weights are given or drawn by an initializer, not both")
         self.n_in, self.n_out = int(n_in), int(n_out)
         self.initializers = {
-            "weights": Given(weights) if weights is not None else initializer or Glorot(),
+            "weights": Given(weights) if weights is not None else initializer or GlorotUniform(),
             "bias": Given(bias) if bias is not None else Zeros(),
         }
 
@@ -196,36 +196,36 @@ class Softmax(Activation):
 
 
 class LeakyReLU(Layer):
-    """``x`` where it is positive, ``slope * x`` elsewhere.
+    """``x`` where it is positive, ``negative_slope * x`` elsewhere.
 
     Parameters
     ----------
-    slope : float
+    negative_slope : float
         At least 0; 0.3 as in Keras.
 
     """
 
-    def __init__(self, slope: float = 0.3) -> None:
-        if not slope >= 0:
-            raise ValueError(f"slope must be at least 0, not {slope!r}")
-        self.slope = float(slope)
+    def __init__(self, negative_slope: float = 0.3) -> None:
+        if not negative_slope >= 0:
+            raise ValueError(f"negative_slope must be at least 0, not {negative_slope!r}")
+        self.negative_slope = float(negative_slope)
 
     def forward(self, plan: Plan, x: Array) -> Array:
-        """``y = x`` or ``slope · x``, as in `Activation`."""
-        if plan.fuse_bias(elementwise.leaky_relu, x, self.slope):
+        """``y = x`` or ``negative_slope · x``, as in `Activation`."""
+        if plan.fuse_bias(elementwise.leaky_relu, x, self.negative_slope):
             return x
         y = plan.empty(*x.shape)
-        plan.call(elementwise.leaky_relu, x, self.slope, y)
+        plan.call(elementwise.leaky_relu, x, self.negative_slope, y)
         return y
 
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
-        """``dx = dy`` or ``slope · dy``, in place."""
-        plan.call(elementwise.leaky_relu_backward, y, self.slope, dy)
+        """``dx = dy`` or ``negative_slope · dy``, in place."""
+        plan.call(elementwise.leaky_relu_backward, y, self.negative_slope, dy)
         return dy
 
     def config(self) -> dict[str, int | float]:
-        """``slope``."""
-        return {"slope": self.slope}
+        """``negative_slope``."""
+        return {"negative_slope": self.negative_slope}
 
 
 class Dropout(Layer):
@@ -269,6 +269,13 @@ class Dropout(Layer):
         return {"rate": self.rate}
 
 
+# The names are those of the command line and of configuration files.
+ACTIVATIONS: dict[str, type[Layer]] = {
+    "relu": ReLU,
+    "leaky-relu": LeakyReLU,
+    "sigmoid": Sigmoid,
+    "tanh": Tanh,
+}
 LAYERS: dict[str, type[Layer]] = {
     layer.__name__: layer for layer in (Dense, ReLU, LeakyReLU, Sigmoid, Tanh, Softmax, Dropout)
 }

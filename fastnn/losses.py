@@ -108,7 +108,7 @@ class SoftmaxCrossEntropy(Loss):
     def plan(self, plan: Plan, outputs: Array, targets: Targets, totals: Array) -> Array:
         """``dz = (softmax(z) - onehot) / m``."""
         by_label = targets.ndim == 1
-        name = "softmax_cross_entropy" if by_label else "softmax_cross_entropy_dense"
+        name = "softmax_cross_entropy" if by_label else "softmax_cross_entropy_one_hot"
         d_outputs = plan.empty(*outputs.shape)
         plan.call(getattr(passes, name), outputs, targets, totals, d_outputs)
         return d_outputs
@@ -174,3 +174,11 @@ def _distributions(y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Ta
     if (rows < 0).any() or not np.allclose(rows.sum(axis=1), 1, atol=1e-5):
         raise ValueError("each row of one-hot targets must sum to 1, with nothing below 0")
     return rows
+
+
+# The names are those of `fastnn.fit`, the command line and configuration files.
+LOSSES: dict[str, type[Loss]] = {
+    "cross-entropy": SoftmaxCrossEntropy,
+    "bce": BinaryCrossEntropy,
+    "mse": MeanSquaredError,
+}

@@ -109,7 +109,7 @@ class Sequential:
         """
         return self._predictor(x)
 
-    def compile(self, batch_size: int | None = None) -> Predictor:
+    def predictor(self, batch_size: int | None = None) -> Predictor:
         """Return ``net(x)`` as a callable that has its plan made, and its passes compiled.
 
         Parameters

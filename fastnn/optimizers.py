@@ -175,7 +175,7 @@ class SGD(Optimizer):
         plan.call(update, gradients, self._rate, self.momentum, velocity, weights)
 
 
-class RMSProp(Optimizer):
+class RMSprop(Optimizer):
     """Divide the gradient by a running root mean square of itself (Hinton, 2012).
 
     Parameters
@@ -302,3 +302,12 @@ class AdamW(Adam):
 def _check(name: str, value: object, allowed: bool, what: str) -> None:
     if not allowed:
         raise ValueError(f"{name} must be {what}, not {value!r}")
+
+
+# The names are those of the command line and of configuration files.
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}

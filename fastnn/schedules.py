@@ -12,7 +12,7 @@ Schedule: TypeAlias = Callable[[int], float]
 
 
 @dataclass(frozen=True)
-class Constant:
+class ConstantRate:
     """The same learning rate at every step."""
 
     learning_rate: float
@@ -37,7 +37,7 @@ class StepDecay:
 
 
 @dataclass(frozen=True)
-class Cosine:
+class CosineDecay:
     """Fall from `learning_rate` to `final` along half a cosine over `steps` steps.
 
     Loshchilov and Hutter, 2017, without restarts; `final` ever after.

@@ -141,7 +141,7 @@ def fit(
     """
     inputs, targets = check_data(net, loss, x, y)
     validation = None if validation_data is None else check_data(net, loss, *validation_data)
-    samples_a_step = step_size(gradient_descent, batch_size, len(inputs))
+    samples_a_step = resolve_batch_size(gradient_descent, batch_size, len(inputs))
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, not {epochs}")
     training = Training(
@@ -305,7 +305,7 @@ def evaluate(net: Sequential, x: npt.ArrayLike, y: npt.ArrayLike, *, loss: Loss)
     return Evaluator(net, loss, *check_data(net, loss, x, y))()
 
 
-def step_size(gradient_descent: str, batch_size: int | None, samples: int) -> int:
+def resolve_batch_size(gradient_descent: str, batch_size: int | None, samples: int) -> int:
     """Return how many samples make one step.
 
     Raises

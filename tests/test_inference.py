@@ -41,7 +41,7 @@ def test_outputs_are_the_mathematics(kernel, rows):
     for _ in range(2):  # the second time, the plans are there
         np.testing.assert_allclose(net(X[:rows]), by_hand(net, X[:rows]), rtol=1e-5)
     if rows:
-        compiled = net.compile(rows)
+        compiled = net.predictor(rows)
         assert (compiled(X[:rows]) == net(X[:rows])).all()
         net.parameters.flat[:] *= 0.5
         np.testing.assert_allclose(compiled(X[:rows]), by_hand(net, X[:rows]), rtol=1e-5)
@@ -58,7 +58,7 @@ def test_every_kind_of_input_is_taken_and_none_is_changed(kernel):
     for x in [*kinds, np.repeat(X[:8], 2, axis=0)[::2]]:
         before = np.array(x)
         assert (net(x) == expected).all()
-        assert (net.compile()(x) == expected).all()
+        assert (net.predictor()(x) == expected).all()
         assert (np.array(x) == before).all()
 
 
@@ -71,7 +71,7 @@ def test_results_are_the_callers_own():
 
 
 def test_what_does_not_fit_is_refused():
-    compiled = network().compile(8)
+    compiled = network().predictor(8)
     with pytest.raises(ValueError, match="x has 7 rows; this was compiled for 8"):
         compiled(X[:7])
     with pytest.raises(ValueError, match=r"\(samples, 6\)"):
@@ -79,13 +79,13 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"\(samples, 6\)"):
         compiled(X[0])
     with pytest.raises(ValueError, match="batch_size must be at least 1, not 0"):
-        network().compile(0)
+        network().predictor(0)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_several_threads_may_call_at_once(kernel):
     net = network(kernel=kernel)
-    predictors = [net, net.compile(), net.compile(300)]
+    predictors = [net, net.predictor(), net.predictor(300)]
     pieces = [X[start : start + 300] for start in range(0, 2400, 300)]
     expected = [net(piece) for piece in pieces]
 
@@ -108,7 +108,7 @@ def test_several_threads_may_call_large_products_at_once():
 
 
 def test_few_plans_are_kept():
-    predictor = network().compile()
+    predictor = network().predictor()
     for rows in range(1, 30):
         predictor(X[:rows])
     assert len(predictor._idle) <= 8

@@ -120,7 +120,7 @@ def test_an_answer_is_the_first_of_the_largest_scores(scores, label, correct):
     z, gradient = np.array([scores], np.float64), np.empty((1, 3))
     for function, targets in (
         (losses.softmax_cross_entropy, np.array([label])),
-        (losses.softmax_cross_entropy_dense, np.eye(3)[[label]]),
+        (losses.softmax_cross_entropy_one_hot, np.eye(3)[[label]]),
     ):
         totals = np.zeros(3)
         function(z, targets, totals, gradient)

@@ -16,7 +16,15 @@ from fastnn import (
     Tanh,
     kernels,
 )
-from fastnn.initializers import Constant, Given, Glorot, He, Normal, Uniform, Zeros
+from fastnn.initializers import (
+    Constant,
+    Given,
+    GlorotUniform,
+    HeNormal,
+    RandomNormal,
+    RandomUniform,
+    Zeros,
+)
 from fastnn.kernels import Kernel
 from fastnn.kernels.ops import elementwise
 
@@ -29,7 +37,7 @@ def small(**options):
 
 def test_the_promised_names_are_exported():
     promised = """Sequential Dense ReLU LeakyReLU Sigmoid Tanh Softmax Dropout SoftmaxCrossEntropy
-        BinaryCrossEntropy MeanSquaredError SGD RMSProp Adam AdamW fit evaluate"""
+        BinaryCrossEntropy MeanSquaredError SGD RMSprop Adam AdamW fit evaluate"""
     assert set(promised.split()) <= set(fastnn.__all__)
 
 
@@ -128,10 +136,10 @@ def test_given_weights_are_copied():
     [
         (Zeros(), 0, 0),
         (Constant(0.3), 0.3, 0),
-        (Uniform(-1, 2), 0.5, 3 / 12**0.5),
-        (Normal(0.2), 0, 0.2),
-        (Glorot(), 0, (2 / (300 + 200)) ** 0.5),
-        (He(), 0, (2 / 300) ** 0.5),
+        (RandomUniform(-1, 2), 0.5, 3 / 12**0.5),
+        (RandomNormal(0.2), 0, 0.2),
+        (GlorotUniform(), 0, (2 / (300 + 200)) ** 0.5),
+        (HeNormal(), 0, (2 / 300) ** 0.5),
     ],
     ids=repr,
 )
@@ -212,7 +220,7 @@ def test_the_plan_of_regression_and_the_fused_softmax():
         (lambda: Dense(0, 3), "n_in must be a whole number of at least 1, not 0"),
         (lambda: Dense(3, -1), "n_out"),
         (lambda: Dense(3, 2.5), "n_out"),
-        (lambda: Dense(3, 2, weights=np.ones((3, 2)), initializer=He()), "not both"),
+        (lambda: Dense(3, 2, weights=np.ones((3, 2)), initializer=HeNormal()), "not both"),
         (lambda: Dropout(1.0), "rate"),
         (lambda: Sequential([]), "at least one Dense"),
         (lambda: Sequential([ReLU()]), "at least one Dense"),

@@ -9,7 +9,7 @@ from fastnn import (
     SGD,
     Adam,
     AdamW,
-    RMSProp,
+    RMSprop,
     schedules,
 )
 from fastnn.kernels import get
@@ -87,7 +87,7 @@ def clipped(w, g, t, memory):
         (SGD(0.1), sgd),
         (SGD(0.1, momentum=0.9), momentum),
         (SGD(0.1, momentum=0.9, nesterov=True), nesterov),
-        (RMSProp(0.1, rho=0.8), rmsprop),
+        (RMSprop(0.1, rho=0.8), rmsprop),
         (Adam(0.1, beta_2=0.99), adam),
         (AdamW(0.1, beta_2=0.99, weight_decay=0.3), adamw),
         (AdamW(0.1, beta_2=0.99, weight_decay=0), adam),
@@ -100,7 +100,7 @@ def test_the_update_is_the_one_worked_by_hand(optimizer, update):
     np.testing.assert_allclose(run(optimizer), by_hand(update), rtol=1e-13)
 
 
-@pytest.mark.parametrize("optimizer", [SGD, RMSProp, Adam, AdamW])
+@pytest.mark.parametrize("optimizer", [SGD, RMSprop, Adam, AdamW])
 def test_float32_is_float64_rounded(optimizer):
     single = run(optimizer(0.01), np.float32)
     assert single.dtype == np.float32
@@ -110,8 +110,8 @@ def test_float32_is_float64_rounded(optimizer):
 def test_defaults_are_those_of_keras():
     assert SGD().learning_rate == 0.01
     assert (SGD().momentum, SGD().nesterov) == (0, False)
-    assert RMSProp().learning_rate == Adam().learning_rate == AdamW().learning_rate == 0.001
-    assert (RMSProp().rho, Adam().beta_1, Adam().beta_2) == (0.9, 0.9, 0.999)
+    assert RMSprop().learning_rate == Adam().learning_rate == AdamW().learning_rate == 0.001
+    assert (RMSprop().rho, Adam().beta_1, Adam().beta_2) == (0.9, 0.9, 0.999)
     assert AdamW().weight_decay == 0.004
 
 
@@ -126,10 +126,10 @@ def test_a_schedule_sets_the_rate_of_each_step():
 
 
 def test_schedules_by_hand():
-    assert schedules.Constant(0.3)(10**6) == 0.3
+    assert schedules.ConstantRate(0.3)(10**6) == 0.3
     decay = schedules.StepDecay(0.8, every=10, factor=0.5)
     assert [decay(step) for step in (0, 9, 10, 19, 20)] == [0.8, 0.8, 0.4, 0.4, 0.2]
-    cosine = schedules.Cosine(0.8, steps=8, final=0.2)
+    cosine = schedules.CosineDecay(0.8, steps=8, final=0.2)
     assert cosine(0) == 0.8
     assert cosine(4) == pytest.approx(0.5)
     assert cosine(2) == pytest.approx(0.2 + 0.6 * (1 + math.sqrt(0.5)) / 2)
@@ -147,11 +147,11 @@ def test_schedules_by_hand():
         (lambda: SGD(0.1, momentum=1), "momentum"),
         (lambda: SGD(0.1, nesterov=True), "nesterov needs a momentum"),
         (lambda: Adam(beta_1=1.0), "beta_1"),
-        (lambda: RMSProp(rho=-0.1), "rho"),
+        (lambda: RMSprop(rho=-0.1), "rho"),
         (lambda: Adam(epsilon=0), "epsilon"),
         (lambda: Adam(weight_decay=-1), "weight_decay"),
         (lambda: Adam(clip_norm=0), "clip_norm"),
-        (lambda: schedules.Cosine(0.1, steps=0), "steps must be at least 1"),
+        (lambda: schedules.CosineDecay(0.1, steps=0), "steps must be at least 1"),
         (lambda: schedules.StepDecay(0.1, every=0), "every must be at least 1"),
     ],
 )

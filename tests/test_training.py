@@ -8,7 +8,7 @@ from fastnn import (
     SGD,
     Adam,
     Checkpoint,
-    CSVLog,
+    CSVLogger,
     Dense,
     Dropout,
     EarlyStopping,
@@ -16,9 +16,9 @@ from fastnn import (
     ReLU,
     Sequential,
     SoftmaxCrossEntropy,
-    StopOnNaN,
     StopTraining,
     Tanh,
+    TerminateOnNaN,
     evaluate,
     fit,
     kernels,
@@ -195,7 +195,7 @@ def test_early_stopping_of_what_is_not_there():
 @pytest.mark.parametrize("kernel", kernels.names())
 def test_stop_on_nan_names_epoch_and_step(kernel):
     breaks = SGD(lambda step: 0.1 if step < 9 else 1e30)
-    callbacks = [StopOnNaN()]
+    callbacks = [TerminateOnNaN()]
     history = train(classifier(kernel=kernel), breaks, batch_size=10, epochs=9, callbacks=callbacks)
     assert len(history) == 3
     assert not math.isfinite(history[-1].loss)
@@ -212,12 +212,12 @@ def test_a_callback_may_stop_the_training():
 
 def test_csv_log(tmp_path):
     path = tmp_path / "history.csv"
-    history = train(classifier(), epochs=3, callbacks=[CSVLog(path)], validation_data=(X, Y))
+    history = train(classifier(), epochs=3, callbacks=[CSVLogger(path)], validation_data=(X, Y))
     rows = list(csv.DictReader(path.read_text().splitlines()))
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
     assert float(rows[2]["val_loss"]) == history[2].val_loss
     with pytest.raises(FileExistsError):
-        train(classifier(), epochs=1, callbacks=[CSVLog(path)])
+        train(classifier(), epochs=1, callbacks=[CSVLogger(path)])
 
 
 @pytest.mark.parametrize("optimizer", [lambda: SGD(0.1, 0.9), Adam], ids=["momentum", "adam"])

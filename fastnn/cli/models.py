@@ -35,11 +35,11 @@ def evaluate(
 ) -> None:
     """Test a trained network on the test samples of a data set."""
     from fastnn import kernels
-    from fastnn.experiments.saved import Model
+    from fastnn.experiments.saved import SavedRun
 
     if threads is not None:
         kernels.set_num_threads(threads)
-    opened = Model.open(model, kernel=kernel)
+    opened = SavedRun.open(model, kernel=kernel)
     dataset = opened.load_data(data, data_dir)
     result = opened.evaluate(dataset)
     if json:
@@ -74,11 +74,11 @@ def predict(
 ) -> None:
     """Print a trained network's answers, one a line: classes, or the values of a regression."""
     from fastnn import kernels
-    from fastnn.experiments.saved import Model
+    from fastnn.experiments.saved import SavedRun
 
     if threads is not None:
         kernels.set_num_threads(threads)
-    opened = Model.open(model, kernel=kernel)
+    opened = SavedRun.open(model, kernel=kernel)
     answers, outputs = opened.predict(opened.load_features(data, data_dir))
     if json:
         show_json(
@@ -94,7 +94,7 @@ def predict(
         show(*map(_line, answers, outputs))
 
 
-def _describe(opened: Any) -> dict[str, Any]:  # noqa: ANN401 - a Model, imported when used
+def _describe(opened: Any) -> dict[str, Any]:  # noqa: ANN401 - a SavedRun, imported when used
     from fastnn import kernels
 
     return {

@@ -8,33 +8,13 @@ import numpy.typing as npt
 from fastnn import kernels
 from fastnn.datasets import Dataset
 from fastnn.experiments.settings import Experiment
-from fastnn.initializers import Glorot, He, Initializer, Normal, Uniform, Zeros
+from fastnn.initializers import INITIALIZERS, GlorotUniform, HeNormal, Initializer
 from fastnn.kernels import Kernel
-from fastnn.layers import Dense, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from fastnn.layers import ACTIVATIONS, Dense, Dropout, Layer, Softmax
 from fastnn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
 from fastnn.network import Sequential
-from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
-from fastnn.schedules import Constant, Cosine, Schedule, StepDecay, WarmUp
-
-ACTIVATIONS: dict[str, type[Layer]] = {
-    "relu": ReLU,
-    "leaky-relu": LeakyReLU,
-    "sigmoid": Sigmoid,
-    "tanh": Tanh,
-}
-INITIALIZERS: dict[str, Callable[[], Initializer]] = {
-    "glorot": Glorot,
-    "he": He,
-    "normal": Normal,
-    "uniform": Uniform,
-    "zeros": Zeros,
-}
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "sgd": SGD,
-    "rmsprop": RMSProp,
-    "adam": Adam,
-    "adamw": AdamW,
-}
+from fastnn.optimizers import OPTIMIZERS, Optimizer
+from fastnn.schedules import ConstantRate, CosineDecay, Schedule, StepDecay, WarmUp
 
 
 def build_network(
@@ -82,7 +62,7 @@ def build_network(
 
 def _initializer(name: str, *, before_relu: bool) -> Initializer:
     if name == "auto":
-        return He() if before_relu else Glorot()
+        return HeNormal() if before_relu else GlorotUniform()
     return INITIALIZERS[name]()
 
 
@@ -109,11 +89,11 @@ def build_schedule(experiment: Experiment, steps_per_epoch: int) -> Schedule:
     assert rate is not None
     warmup = experiment.warmup * steps_per_epoch
     schedules: dict[str, Callable[[], Schedule]] = {
-        "constant": lambda: Constant(rate),
+        "constant": lambda: ConstantRate(rate),
         "step": lambda: StepDecay(
             rate, experiment.decay_every * steps_per_epoch, experiment.decay_factor
         ),
-        "cosine": lambda: Cosine(rate, experiment.epochs * steps_per_epoch - warmup),
+        "cosine": lambda: CosineDecay(rate, experiment.epochs * steps_per_epoch - warmup),
     }
     schedule = schedules[experiment.schedule]()
     return WarmUp(schedule, warmup) if warmup else schedule

@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 
 from fastnn import datasets, kernels
-from fastnn.callbacks import StopOnNaN
+from fastnn.callbacks import TerminateOnNaN
 from fastnn.checkpoint import load_training, save_network, save_training, write_atomically
 from fastnn.data import Inputs
 from fastnn.datasets import Dataset
@@ -32,7 +32,7 @@ from fastnn.kernels.finding import absolute
 from fastnn.losses import Loss, Targets
 from fastnn.network import Sequential
 from fastnn.optimizers import Optimizer
-from fastnn.training import Callback, Training, evaluate, fit, step_size
+from fastnn.training import Callback, Training, evaluate, fit, resolve_batch_size
 
 CONFIG, REPORT, LOG = "config.toml", "run.json", "history.csv"
 WEIGHTS, TRAINING = "weights.safetensors", "training.safetensors"
@@ -108,7 +108,7 @@ class Run:
         training = data.x_train[~held_out], data.y_train[~held_out]
         validation = data.x_train[held_out], data.y_train[held_out]
         samples = len(training[0])
-        batch_size = step_size(experiment.gradient_descent, experiment.batch_size, samples)
+        batch_size = resolve_batch_size(experiment.gradient_descent, experiment.batch_size, samples)
         steps_per_epoch = math.ceil(samples / batch_size)
         return cls(
             experiment,
@@ -219,7 +219,7 @@ class Run:
             gradient_descent=self.experiment.gradient_descent,
             validation_data=self.validation,
             rng=self.rng,
-            callbacks=(StopOnNaN(), *keeping, *callbacks),
+            callbacks=(TerminateOnNaN(), *keeping, *callbacks),
             history=self.history,
             engine=self.experiment.engine,
             flush_denormals=self.experiment.flush_denormals,

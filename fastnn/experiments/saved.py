@@ -26,7 +26,7 @@ class ModelError(ValueError):
 
 
 @dataclass(frozen=True)
-class Model:
+class SavedRun:
     """A trained network, and what its run's directory tells of it.
 
     Attributes

@@ -14,7 +14,10 @@ from typing import Any, Self
 
 CHOICES = {
     "activation": ("relu", "leaky-relu", "sigmoid", "tanh"),
-    "initializer": ("auto", "glorot", "he", "normal", "uniform", "zeros"),
+    "initializer": (
+        *("auto", "glorot-uniform", "glorot-normal", "he-normal", "he-uniform"),
+        *("normal", "uniform", "zeros"),
+    ),
     "gradient_descent": ("batch", "mini-batch", "stochastic"),
     "engine": ("auto", "python", "compiled"),
     "optimizer": ("sgd", "rmsprop", "adam", "adamw"),

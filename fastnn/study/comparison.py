@@ -26,7 +26,7 @@ from fastnn.kernels.measuring import timing
 from fastnn.kernels.measuring.timing import Seconds, Spread
 from fastnn.network import Sequential
 from fastnn.study.profile import Profile, profile
-from fastnn.training import fit, step_size
+from fastnn.training import fit, resolve_batch_size
 
 REFERENCE = "numpy"
 SPECIFICATION = "naive"
@@ -121,7 +121,7 @@ class Comparison:
         chosen = _distinct([kernels.get(name) for name in (*names, REFERENCE)])
         kernels.set_num_threads(experiment.threads or kernels.get_num_threads())
         self.data: Dataset = load_data(self.experiment)
-        self.batch_size = step_size(
+        self.batch_size = resolve_batch_size(
             experiment.gradient_descent, experiment.batch_size, len(self.data.x_train)
         )
         self.steps_per_epoch = math.ceil(len(self.data.x_train) / self.batch_size)

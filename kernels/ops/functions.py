@@ -10,7 +10,7 @@ a polynomial q. ``log(x) = k · ln 2 + log(1 + f)``, where ``x = 2^k · (1 + f)`
 between √½ and √2; ``log(1 + f) = 2s + s³ · l(s²)`` with ``s = f / (2 + f)`` and a polynomial l.
 
 Both polynomials interpolate at Chebyshev's points, which comes close to the smallest largest
-error; ``tests/kernels/test_functions.py`` computes the coefficients anew. Largest errors found
+error; ``tests/kernels/ops/test_functions.py`` computes the coefficients anew. Largest errors found
 there, in units in the last place (ulp) over the whole range, denormal results included:
 
 ======== ======= =======

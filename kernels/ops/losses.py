@@ -87,7 +87,7 @@ def softmax_cross_entropy(logits: Array, labels: Integers, totals: Array, d_logi
 
 
 @compiled
-def softmax_cross_entropy_dense(
+def softmax_cross_entropy_one_hot(
     logits: Array, targets: Array, totals: Array, d_logits: Array
 ) -> None:
     """Categorical cross-entropy on softmax, for one-hot targets or any distribution.

@@ -22,7 +22,7 @@ SMALL = ("--hidden", "8", "--epochs", "3", "--kernel", "numpy")
         (("train", "--optimizer", "adagrad"), ("'adagrad'", "sgd, rmsprop")),
         (("train", "--gradient-descent", "up"), ("'up'", "batch, mini-batch")),
         (("train", "--schedule", "linear"), ("'linear'", "constant, step")),
-        (("train", "--initializer", "ones"), ("'ones'", "glorot")),
+        (("train", "--initializer", "ones"), ("'ones'", "glorot-uniform")),
         (("train", "--dtype", "float16"), ("'float16'", "float32, float64")),
         (("train", "--hidden", "64,x"), ("'64,x'", "whole numbers")),
         (("train", "--hidden", "64,0"), ("(64, 0)", "at least 1")),

@@ -10,7 +10,7 @@ from fastnn.experiments.settings import ExperimentError
 from fastnn.study.report import measurements
 from fastnn.study.report.page import GENERATOR
 from fastnn.study.report.requirements import require
-from tests.report.conftest import TINY, machine_measured_shortly
+from tests.study.report.conftest import TINY, machine_measured_shortly
 
 
 def test_it_writes_a_page_and_replaces_an_older_one(fastnn, tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ def loss_and_gradient(problem):
 
 
 def inference(problem):
-    return network(problem).compile(problem.task.batch_size)
+    return network(problem).predictor(problem.task.batch_size)
 
 
 def about():

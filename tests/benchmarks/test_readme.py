@@ -17,7 +17,7 @@ from benchmarks import readme
 from benchmarks.markers import MarkerError, body, fill, find_blocks
 from fastnn.cli import app
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = find_blocks(TEXT)
 

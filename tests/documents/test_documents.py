@@ -13,7 +13,7 @@ import typer.main
 from fastnn import kernels
 from fastnn.cli import app
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "kernels" / "README.md", ROOT / "benchmarks" / "README.md"]
 TEXTS = {path.parent.name: path.read_text(encoding="utf-8") for path in DOCUMENTS}
 
@@ -62,7 +62,7 @@ def test_every_module_that_is_to_be_run_is_there():
 def test_the_ladder_is_the_one_that_there_is():
     table = re.findall(r"^\| `.*$", TEXTS["kernels"], re.MULTILINE)
     names = [name for row in table for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
-    assert names == [kernel.name for kernel in kernels.LADDER]
+    assert names == list(kernels.LADDER)
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=list(TEXTS))

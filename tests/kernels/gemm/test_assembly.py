@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.kernels.units import AVX2, AVX512, SSE2, only_x86
+from tests.kernels.gemm.units import AVX2, AVX512, SSE2, only_x86
 
 SCRIPT = """
 import json

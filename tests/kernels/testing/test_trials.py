@@ -15,7 +15,7 @@ from fastnn.kernels.testing.trials import (
     equal_and_signed,
     shrink,
 )
-from tests.kernels.mistakes import (
+from tests.kernels.testing.mistakes import (
     MISTAKES,
     misreads_transposes,
     misses_a_row_above_a_tile,

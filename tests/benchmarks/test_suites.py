@@ -15,7 +15,7 @@ from asv_runner.benchmarks.mark import SkipNotImplemented
 from benchmarks import common, inference, matmul, memory, startup, training
 from fastnn import kernels
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 SUITES = (matmul, inference, training, startup, memory)
@@ -54,7 +54,7 @@ def threads():
 
 
 def test_kernels_are_those_of_the_ladder_in_order():
-    ladder = [kernel.name for kernel in kernels.LADDER]
+    ladder = list(kernels.LADDER)
     assert [name for name in ladder if name in common.KERNELS] == common.KERNELS
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastnn.kernels.ops import functions
-from tests.kernels import chebyshev
+from tests.kernels.ops import chebyshev
 
 RNG = np.random.default_rng(0)
 INF, NAN = np.inf, np.nan

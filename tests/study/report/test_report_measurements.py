@@ -5,7 +5,7 @@ import pytest
 
 from fastnn.experiments.settings import Experiment
 from fastnn.study.report.measurements import DESCENTS, OUT_OF_TIME, QUICK, THOROUGH, Study
-from tests.report.conftest import TINY, machine_measured_shortly
+from tests.study.report.conftest import TINY, machine_measured_shortly
 
 
 def test_it_says_what_begins_as_often_as_it_announces(study, data, begun):

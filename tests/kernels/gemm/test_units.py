@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kernels.units import AVX2, SSE2, only_x86
+from tests.kernels.gemm.units import AVX2, SSE2, only_x86
 
 SCRIPT = """
 import sys

@@ -147,7 +147,7 @@ small = tiling.Caches(l1=2**12, l2=2**15, l3=2**16)
 tiling.caches = lambda: small
 compiling._cache_of = lambda function: NullCache()  # which would not notice
 
-from tests.kernels.test_random_products import check, random_case
+from tests.kernels.gemm.test_random_products import check, random_case
 
 tiles = tiling.tiling({dtype.itemsize})
 assert max(tiles.mc, tiles.kc, tiles.nc) < 200

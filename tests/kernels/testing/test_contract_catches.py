@@ -6,7 +6,7 @@ import pytest
 from fastnn.kernels import Kernel
 from fastnn.kernels import jit as loops
 from fastnn.kernels.testing import contract
-from tests.kernels.mistakes import MISTAKES, misses_a_row_above_a_tile, right
+from tests.kernels.testing.mistakes import MISTAKES, misses_a_row_above_a_tile, right
 
 
 @pytest.mark.parametrize("check", contract.CONTRACT, ids=lambda check: check.__name__)

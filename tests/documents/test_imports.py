@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FORBIDDEN = {
     "kernels": {"fastnn", "benchmarks", "tests"},
     "fastnn": {"numba", "llvmlite", "benchmarks", "tests"},

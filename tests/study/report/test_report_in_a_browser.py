@@ -6,7 +6,7 @@ import pytest
 
 from fastnn.study.report.page import render
 from tests.browser import open_page
-from tests.report.test_report_page import PAST
+from tests.study.report.test_report_page import PAST
 
 WIDTHS = [1280, 390]
 

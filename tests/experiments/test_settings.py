@@ -32,7 +32,7 @@ from fastnn.experiments.settings import (
     ExperimentError,
     read_settings,
 )
-from fastnn.initializers import Glorot, He
+from fastnn.initializers import GlorotUniform
 from fastnn.training import GRADIENT_DESCENTS
 
 DIGITS = load("digits")
@@ -150,7 +150,11 @@ def test_network_of_the_settings():
 
 @pytest.mark.parametrize(
     ("activation", "hidden", "last"),
-    [("relu", He, Glorot), ("leaky-relu", He, Glorot), ("sigmoid", Glorot, Glorot)],
+    [
+        ("relu", HeNormal, GlorotUniform),
+        ("leaky-relu", HeNormal, GlorotUniform),
+        ("sigmoid", GlorotUniform, GlorotUniform),
+    ],
 )
 def test_automatic_initializer(activation, hidden, last):
     net = build_network(Experiment(activation=activation), DIGITS, 0)

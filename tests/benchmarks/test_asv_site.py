@@ -21,7 +21,7 @@ from asv.util import load_json
 
 from tests.browser import open_page
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # What asv's page asks others for, by the last part of the address, and what has it for npm.
 LIBRARIES = {
     "jquery-3.3.1.min.js": "jquery/dist/jquery.min.js",
