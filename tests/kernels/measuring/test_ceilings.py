@@ -7,7 +7,7 @@ import pytest
 
 from fastnn.kernels.gemm.blocksizes import caches, vector_unit
 from fastnn.kernels.interface import DTYPES
-from fastnn.kernels.measuring import machine
+from fastnn.kernels.measuring import ceilings as machine
 from fastnn.kernels.measuring.ceilings import Crew, FMABurst
 from fastnn.kernels.runtime.threads import MAX_THREADS
 
