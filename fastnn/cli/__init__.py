@@ -16,12 +16,12 @@ from typing import Annotated
 import typer
 
 import fastnn
-from fastnn.cli import data, ladder
+from fastnn.cli import data, kernels
+from fastnn.cli.compare import compare
 from fastnn.cli.console import fail
 from fastnn.cli.models import evaluate, predict
 from fastnn.cli.report import report
 from fastnn.cli.signals import Interrupted, interruptible
-from fastnn.cli.study import compare
 from fastnn.cli.train import train
 
 WRONG = 2
@@ -37,7 +37,7 @@ app = typer.Typer(
 )
 for command in (train, evaluate, predict, compare, report):
     app.command()(command)
-app.add_typer(ladder.app, name="kernels")
+app.add_typer(kernels.app, name="kernels")
 app.add_typer(data.app, name="data")
 
 
