@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from fastnn.cli import options as o
-from fastnn.cli.kernels_check import check
 from fastnn.cli.console import show_json, show_table
+from fastnn.cli.kernels_check import check
 from fastnn.cli.speeds import measure_speeds, show_speeds
 from fastnn.experiments.settings import Experiment, ExperimentError
 
