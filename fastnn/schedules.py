@@ -1,6 +1,6 @@
 """Learning-rate schedules: functions of the number of steps taken so far.
 
-Wherever an optimiser takes a learning rate it takes a number or one of these.
+An optimizer takes either a number or a schedule as its learning rate.
 """
 
 import math
@@ -13,7 +13,7 @@ Schedule: TypeAlias = Callable[[int], float]
 
 @dataclass(frozen=True)
 class ConstantRate:
-    """The same learning rate at every step."""
+    """Keep one learning rate."""
 
     learning_rate: float
 
@@ -38,9 +38,9 @@ class StepDecay:
 
 @dataclass(frozen=True)
 class CosineDecay:
-    """Fall from `learning_rate` to `final` along half a cosine over `steps` steps.
+    """Fall from `learning_rate` to `final` along half a cosine over `steps` steps, then stay there.
 
-    Loshchilov and Hutter, 2017, without restarts; `final` ever after.
+    Loshchilov and Hutter, 2017, without the restarts.
     """
 
     learning_rate: float
@@ -57,7 +57,7 @@ class CosineDecay:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Rise linearly over the first `steps` steps, then follow `then`, shifted by them."""
+    """Rise linearly over the first `steps` steps, then follow `then` from its beginning."""
 
     then: Schedule
     steps: int
@@ -69,6 +69,14 @@ class WarmUp:
         if step < self.steps:
             return self.then(0) * (step + 1) / self.steps
         return self.then(step - self.steps)
+
+
+# The names are those of the command line and of configuration files.
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
+    "constant": ConstantRate,
+    "step": StepDecay,
+    "cosine": CosineDecay,
+}
 
 
 def _check_steps(name: str, steps: int) -> None:

@@ -123,7 +123,7 @@ def check(case):
         raise AssertionError(f"{error}: {case}") from None
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_random_products(chunk):
     for number in range(chunk * CHUNK, (chunk + 1) * CHUNK):

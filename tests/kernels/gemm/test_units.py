@@ -18,7 +18,7 @@ sys.exit(pytest.main(["-p", "no:cacheprovider", "-q", "-m", "", "-k", tests, *fi
 
 
 @only_x86
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "name"), [(AVX2, "AVX2"), (SSE2, "128 bit")], ids=["AVX2", "SSE2"]
 )

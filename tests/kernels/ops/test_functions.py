@@ -83,7 +83,7 @@ def test_errors_are_as_small_as_promised(name, dtype):
     assert largest_error(name, numbers(dtype)) <= FUNCTIONS[name][2]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_float32(name):
     step = 2**24
