@@ -1,4 +1,4 @@
-"""Data to learn from: in the package, generated, from files, or downloaded when asked for.
+"""Data to learn from: in the package, generated, from files, or downloaded on request.
 
 >>> from fastnn import datasets
 >>> data = datasets.load("digits")
@@ -16,13 +16,10 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.datasets import digits, generated, mnist
-from fastnn.datasets.arrays import load_npz, load_npz_features
-from fastnn.datasets.dataset import Dataset
+from fastnn.datasets import builtin, mnist
+from fastnn.datasets.dataset import FLOATS, DataError, Dataset, Inputs
 from fastnn.datasets.downloads import fetch
-from fastnn.datasets.errors import DataError
-from fastnn.datasets.tabular import load_csv, load_csv_features
-from fastnn.datasets.validation import FLOATS, Inputs
+from fastnn.datasets.files import load_csv, load_csv_features, load_npz, load_npz_features
 
 __all__ = ["DataError", "Dataset", "fetch", "load", "load_features", "names", "summary"]
 
@@ -38,35 +35,35 @@ class _Named(NamedTuple):
 _NAMED = {
     "digits": _Named(
         "1,797 handwritten digits of 8 by 8 pixels, in the package",
-        lambda dtype, rng, data_dir: digits.load(dtype),
+        lambda dtype, rng, data_dir: builtin.digits(dtype),
     ),
     "mnist": _Named(
-        "70,000 handwritten digits of 28 by 28 pixels, to be fetched",
+        "70,000 handwritten digits of 28 by 28 pixels; to be downloaded",
         lambda dtype, rng, data_dir: mnist.load("mnist", dtype, data_dir),
     ),
     "fashion-mnist": _Named(
-        "70,000 pictures of clothes of 28 by 28 pixels, to be fetched",
+        "70,000 pictures of clothes of 28 by 28 pixels; to be downloaded",
         lambda dtype, rng, data_dir: mnist.load("fashion-mnist", dtype, data_dir),
     ),
     "sine": _Named(
         "one period of a sine, to be approximated; generated",
-        lambda dtype, rng, data_dir: generated.sine(dtype),
+        lambda dtype, rng, data_dir: builtin.sine(dtype),
     ),
     "spirals": _Named(
-        "three interleaved spirals, to be told apart; generated",
-        lambda dtype, rng, data_dir: generated.spirals(dtype, rng),
+        "three interleaved spirals, to be classified; generated",
+        lambda dtype, rng, data_dir: builtin.spirals(dtype, rng),
     ),
 }
 _FILES: dict[str, _Reader] = {".npz": load_npz, ".csv": load_csv}
 
 
 def names() -> tuple[str, ...]:
-    """Return the names that `load` knows, besides files."""
+    """Return the names that `load` takes, besides files."""
     return tuple(_NAMED)
 
 
 def summary(name: str) -> str:
-    """Return one line on a named data set, without loading it."""
+    """Describe a named data set in one line, without loading it."""
     return _NAMED[name].summary
 
 
@@ -84,21 +81,21 @@ def load(
     source : str or path
         One of `names`, or a file whose name ends in ``.npz`` or ``.csv``.
     data_dir : path, optional
-        The only place to look for the IDX files of ``mnist`` and ``fashion-mnist``; it has no
-        meaning for the others. Default: where `fetch` puts them, then where a distribution's
-        package does.
+        The only place to look for the files of ``mnist`` and ``fashion-mnist``; an error with
+        any other source. Default: where `fetch` puts them, then where a distribution's package
+        does.
     dtype : float32 or float64
-        Of the inputs, and of the targets of a regression.
+        Type of the inputs, and of the targets of a regression.
     rng : int or numpy.random.Generator
         A seed or a generator, for ``spirals`` and for the split of files without a test set.
 
     Raises
     ------
     DataError
-        There is no such source, its files are missing or damaged, or their content is not as
-        `Dataset` wants it.
+        `source` is unknown, its files are missing or damaged, or their content does not meet the
+        conditions of `Dataset`.
     ValueError
-        The `dtype` is another.
+        `dtype` is neither float32 nor float64.
 
     """
     dtype = _float_dtype(dtype)
@@ -121,7 +118,7 @@ def load(
 def load_features(
     source: str | PathLike[str], n_features: int, *, dtype: npt.DTypeLike = "float32"
 ) -> Inputs:
-    """Read samples to make predictions for, from a file that need not have targets.
+    """Read samples to predict from; the file need not have targets.
 
     Parameters
     ----------
@@ -129,7 +126,7 @@ def load_features(
         A ``.csv`` file, where a target may follow the features in each row, or an ``.npz`` file
         with ``x``; of a data set in such a file, ``x_test`` is taken.
     n_features : int
-        How many features there are to be.
+        The number of features that the network has.
     dtype : float32 or float64
 
     Returns
@@ -149,7 +146,7 @@ def load_features(
         raise DataError(f"{path}: a file ending in {' or '.join(_FILES)} is needed")
     x = load_npz_features(path, dtype)
     if x.shape[1] != n_features:
-        raise DataError(f"{path}: {x.shape[1]} features a sample; {n_features} are needed")
+        raise DataError(f"{path}: {x.shape[1]} features per sample; {n_features} are needed")
     return x
 
 

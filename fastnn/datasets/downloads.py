@@ -1,4 +1,4 @@
-"""Downloads, verified; nothing else in the package uses the network."""
+"""Verified downloads; nothing else in the package uses the network."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ import pooch
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TransferSpeedColumn
 
-from fastnn.datasets.errors import HTML, DataError, looks_like_html
+from fastnn.datasets.dataset import HTML, DataError, looks_like_html
 from fastnn.datasets.idx import GZIP_MAGIC
 from fastnn.datasets.mnist import IDX_DATASETS, home
 
@@ -23,20 +23,20 @@ def fetch(
     progress: bool = True,
     mirrors: Sequence[str] | None = None,
 ) -> Path:
-    """Download what is missing of a data set, so that `load` finds it.
+    """Download the missing files of a data set to where `load` finds them.
 
-    Each file is verified against a known checksum before it takes its place, in one rename; one
-    that is there and good is kept, and a bad one is replaced by a good one only.
+    Each file is verified against a known checksum and then moved into place in one rename. A
+    good file that is there already is kept; a bad one is replaced only by a good one.
 
     Parameters
     ----------
     name : {"mnist", "fashion-mnist"}
     data_dir : path, optional
-        Where to make the directory `name`; default: the user's cache directory.
+        Where to make the directory `name`. Default: the user's cache directory.
     progress : bool
         Whether to draw a progress bar on stderr, if that is a terminal.
     mirrors : sequence of str, optional
-        Base addresses to try, in this order, instead of the known ones.
+        Base addresses to try, in this order, instead of the known mirrors.
 
     Returns
     -------
@@ -46,8 +46,8 @@ def fetch(
     Raises
     ------
     DataError
-        There is no such data set to fetch, no mirror gave a good file (the message has the
-        reason for each), or the directory cannot be written to.
+        `name` cannot be fetched, no mirror gave a good file (the message has the reason for
+        each), or the directory cannot be written to.
 
     """
     if name not in IDX_DATASETS:
@@ -80,7 +80,7 @@ def _fetch_file(
         try:
             pooch.retrieve(url, checksum, fname=file, path=directory, downloader=download)
         except (OSError, ValueError) as error:
-            # The network's errors are OSErrors without a number; a full disk has one.
+            # Errors of the network are OSErrors without a number; a full disk has one.
             if isinstance(error, OSError) and error.errno is not None:
                 reason = f"{directory / file}: cannot be written ({error.strerror})"
                 raise DataError(reason) from error
@@ -93,7 +93,7 @@ def _fetch_file(
 
 
 class _Download:
-    """Pooch's downloader, which also looks at what came, and drives a line of the bar."""
+    """Pooch's HTTP downloader, which also checks the beginning of the file and moves the bar."""
 
     def __init__(self, bar: Progress, task: TaskID) -> None:
         self._bar = bar
@@ -109,7 +109,7 @@ class _Download:
         if not head.startswith(GZIP_MAGIC):
             raise DataError("sent something that is not compressed by gzip")
 
-    # What follows is the progress bar as pooch wants it: tqdm's interface.
+    # Pooch drives a progress bar through tqdm's interface, which follows.
 
     @property
     def total(self) -> float | None:
@@ -131,7 +131,7 @@ class _Download:
 
 @contextmanager
 def _quiet_pooch() -> Iterator[None]:
-    """Keep pooch from announcing each download: the bar does, and errors are raised."""
+    """Silence pooch's announcement of each download, which the bar shows."""
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -142,9 +142,9 @@ def _quiet_pooch() -> Iterator[None]:
 
 
 def _root(error: BaseException, handled: BaseException | None) -> BaseException:
-    """Return what happened first: requests and urllib3 wrap a refused connection four times.
+    """Return the first error of a chain: requests and urllib3 wrap a refused connection four times.
 
-    What the caller was handling already, such as the data missing, is no part of it.
+    The chain ends at what the caller was already handling, such as missing data.
     """
     while (earlier := error.__context__) is not None and earlier is not handled:
         error = earlier

@@ -6,8 +6,8 @@
     then       each dimension's size, 4 bytes, most significant first
     then       the elements, last dimension fastest
 
-Compression is told by the content, not by the name: browsers unpack a download but leave its
-name as it was.
+The content decides whether a file is compressed, not its name: browsers unpack a download but
+keep the name.
 """
 
 import gzip
@@ -19,8 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.datasets.errors import HTML, DataError, looks_like_html, reading
-from fastnn.datasets.validation import Labels
+from fastnn.datasets.dataset import HTML, DataError, Labels, looks_like_html, reading
 from fastnn.scaled import ScaledBytes
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -38,7 +37,7 @@ def read_images(path: Path, dtype: npt.DTypeLike) -> ScaledBytes:
     Raises
     ------
     DataError
-        The file cannot be read or is no whole IDX file of images.
+        The file cannot be read, or is not a complete IDX file of images.
 
     """
     images = _read(path, "images", dimensions=3)
@@ -47,7 +46,7 @@ def read_images(path: Path, dtype: npt.DTypeLike) -> ScaledBytes:
 
 
 def read_labels(path: Path) -> Labels:
-    """Read labels, int64 (n,); DataError as for `read_images`."""
+    """Read labels, int64 (n,); raise `DataError` as `read_images` does."""
     return _read(path, "labels", dimensions=1).astype(np.int64)
 
 

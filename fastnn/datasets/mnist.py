@@ -1,6 +1,6 @@
-"""MNIST and Fashion-MNIST, two data sets in the same four IDX files; neither is in the package.
+"""MNIST and Fashion-MNIST, two data sets of four IDX files each; neither is in the package.
 
-`load` never downloads: that is `fetch`, when somebody asks for it.
+`load` never downloads; `fastnn.datasets.fetch` does.
 """
 
 import os.path
@@ -10,10 +10,15 @@ from pathlib import Path
 import numpy.typing as npt
 import pooch
 
-from fastnn.datasets.dataset import Dataset
-from fastnn.datasets.errors import DataError
+from fastnn.datasets.dataset import (
+    DataError,
+    Dataset,
+    Inputs,
+    Labels,
+    check_counts,
+    check_labels,
+)
 from fastnn.datasets.idx import read_images, read_labels
-from fastnn.datasets.validation import Inputs, Labels, check_counts, check_labels
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -29,9 +34,9 @@ class IdxDataset:
     classes : tuple of str
         The name of each label.
     source : str
-        Whose data it is, and its licence.
+        Whom to credit, and the licence.
     checksums : dict
-        From each of `FILES` to the checksum of its upstream ``.gz``, in pooch's notation.
+        Checksum of the upstream ``.gz`` of each of `FILES`, in pooch's notation.
     mirrors : tuple of str
         Base addresses that serve the ``.gz`` files, the first choice first.
     system_directories : tuple of Path
@@ -91,9 +96,9 @@ IDX_DATASETS = {
 
 
 def home(name: str, data_dir: Path | None) -> Path:
-    """Return the directory that `fetch` fills: one a data set, for the files' names are the same.
+    """Return the directory that `fetch` fills, in `data_dir` or else the user's cache directory.
 
-    It lies in `data_dir`, or without one in the user's cache directory.
+    Each data set has its own, since their files have the same names.
     """
     return (data_dir or pooch.os_cache("fastnn")) / name
 
@@ -141,6 +146,6 @@ def _find(name: str, places: tuple[Path, ...]) -> dict[str, Path]:
 
 
 def _in_directory(place: Path, file: str) -> Path | None:
-    """Return the compressed file before the raw one: it is what `fetch` has verified."""
+    """Return the compressed file, which `fetch` has verified, or else the raw one."""
     candidates = (place / f"{file}.gz", place / file)
     return next((path for path in candidates if os.path.isfile(path)), None)

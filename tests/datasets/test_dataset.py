@@ -30,7 +30,7 @@ def regression(**changes):
     return make(**(targets | changes))
 
 
-def test_classification():
+def test_classification_properties():
     data = make()
     assert (data.task, data.n_features, data.n_outputs) == ("classification", 3, 2)
     assert data.description == (
@@ -38,7 +38,7 @@ def test_classification():
     )
 
 
-def test_regression():
+def test_regression_properties():
     data = regression()
     assert (data.task, data.n_features, data.n_outputs) == ("regression", 3, 2)
     assert data.description.endswith("3 features, 2 outputs")
@@ -52,7 +52,7 @@ def with_value(array, value):
 
 @pytest.mark.parametrize("part", ["x_train", "x_test"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_not_finite_input(part, value):
+def test_input_that_is_not_finite_is_refused(part, value):
     spoiled = with_value(arrays()[part], value)
     row = len(spoiled) - 1
     with pytest.raises(DataError, match=rf"^mine: {part}\[{row}, 2\] is {value}; .* finite"):
@@ -60,13 +60,13 @@ def test_not_finite_input(part, value):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_not_finite_target(value):
+def test_target_that_is_not_finite_is_refused(value):
     with pytest.raises(DataError, match=rf"^mine: y_test\[1, 1\] is {value}"):
         regression(y_test=with_value(np.ones((2, 2), np.float32), value))
 
 
 @pytest.mark.parametrize("label", [-1, 2, 255])
-def test_label_out_of_range(label):
+def test_label_out_of_range_is_refused(label):
     with pytest.raises(DataError, match=rf"^mine: y_train\[3\] is label {label}; 0 to 1 are"):
         make(y_train=np.array([0, 1, 0, label]))
 
@@ -88,13 +88,13 @@ def test_label_out_of_range(label):
         ({"classes": ("only",)}, "y_train has 1 class; classification needs at least 2"),
     ],
 )
-def test_what_does_not_fit(changes, message):
+def test_arrays_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(DataError, match=message) as error:
         make(**changes)
     assert "\n" not in str(error.value)
 
 
-def test_targets_of_another_width():
+def test_targets_of_another_width_are_refused():
     with pytest.raises(DataError, match=r"y_test \(2, 1\) differ"):
         regression(y_test=np.ones((2, 1), np.float32))
 

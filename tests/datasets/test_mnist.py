@@ -36,7 +36,7 @@ def unpack(directory):
 
 
 @BOTH
-def test_from_a_directory(name, idx_directory, pixels):
+def test_mnist_from_a_directory(name, idx_directory, pixels):
     data = datasets.load(name, data_dir=idx_directory)
     assert data.name == name
     assert len(data.classes) == 10
@@ -67,12 +67,12 @@ def test_a_directory_of_its_own_within_data_dir(idx_directory):
     assert len(datasets.load("mnist", data_dir=idx_directory).x_train) == 30
 
 
-def test_from_the_cache(idx_directory, cache):
+def test_mnist_from_the_cache(idx_directory, cache):
     shutil.copytree(idx_directory, cache / "mnist")
     assert len(datasets.load("mnist").x_train) == 30
 
 
-def test_from_a_distribution(idx_directory, cache, monkeypatch):
+def test_mnist_from_a_system_directory(idx_directory, cache, monkeypatch):
     there = replace(IDX_DATASETS["mnist"], system_directories=(idx_directory,))
     monkeypatch.setitem(IDX_DATASETS, "mnist", there)
     assert len(datasets.load("mnist").x_train) == 30
@@ -80,7 +80,7 @@ def test_from_a_distribution(idx_directory, cache, monkeypatch):
 
 @BOTH
 @pytest.mark.usefixtures("no_system_data")
-def test_not_there(name, cache):
+def test_missing_data_names_the_place_and_the_command(name, cache):
     with pytest.raises(DataError) as error:
         datasets.load(name)
     message = str(error.value)
@@ -101,26 +101,26 @@ def test_data_dir_is_the_only_place(tmp_path, idx_directory, cache):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_one_file_is_missing(file, idx_directory):
+def test_a_missing_file_is_named(file, idx_directory):
     (idx_directory / f"{file}.gz").unlink()
     with pytest.raises(DataError, match=rf"{idx_directory} \(missing: {file}\[\.gz\]\)"):
         datasets.load("mnist", data_dir=idx_directory)
 
 
-def test_images_and_labels_disagree(idx, idx_directory):
+def test_images_and_labels_that_disagree_are_refused(idx, idx_directory):
     (idx_directory / f"{TRAIN_LABELS}.gz").write_bytes(idx(np.zeros(29, np.uint8)))
     message = f"{TRAIN_IMAGES}.gz has 30 samples, .*{TRAIN_LABELS}.gz has 29"
     with pytest.raises(DataError, match=message):
         datasets.load("mnist", data_dir=idx_directory)
 
 
-def test_train_and_test_disagree(idx, idx_directory):
+def test_training_and_test_images_that_disagree_are_refused(idx, idx_directory):
     (idx_directory / f"{TEST_IMAGES}.gz").write_bytes(idx(np.zeros((10, 5, 5), np.uint8)))
     with pytest.raises(DataError, match=r"mnist: .* x_test \(10, 25\).* x_train \(30, 20\)"):
         datasets.load("mnist", data_dir=idx_directory)
 
 
-def test_label_out_of_range(idx, idx_directory):
+def test_label_out_of_range_is_refused(idx, idx_directory):
     path = idx_directory / f"{TEST_LABELS}.gz"
     path.write_bytes(idx(np.array([*range(9), 10], np.uint8)))
     with pytest.raises(DataError, match=rf"{path}\[9\] is label 10; 0 to 9 are allowed"):
@@ -128,7 +128,7 @@ def test_label_out_of_range(idx, idx_directory):
 
 
 @pytest.mark.parametrize("file", [TRAIN_IMAGES, TEST_LABELS])
-def test_no_samples(file, idx, idx_directory, idx_files):
+def test_files_without_samples_are_refused(file, idx, idx_directory, idx_files):
     dimensions = idx_files[file][3]
     shape = (0, 4, 5)[:dimensions]
     path = idx_directory / f"{file}.gz"
@@ -138,7 +138,7 @@ def test_no_samples(file, idx, idx_directory, idx_files):
 
 
 @BOTH
-def test_the_table(name):
+def test_idx_datasets_are_complete(name):
     description = IDX_DATASETS[name]
     assert tuple(description.checksums) == FILES
     assert len(description.mirrors) == 2
@@ -153,7 +153,7 @@ def test_the_table(name):
 @pytest.mark.skipif(
     not DEBIAN.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed"
 )
-def test_the_real_fashion_mnist(cache):
+def test_fashion_mnist_as_debian_ships_it(cache):
     data = datasets.load("fashion-mnist")
     assert data.x_train.shape == (60000, 784)
     assert data.x_test.shape == (10000, 784)

@@ -103,7 +103,7 @@ def test_what_is_fetched_can_be_loaded(server, packed, tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_into_the_cache(server, packed, cache):
+def test_fetch_fills_the_cache(server, packed, cache):
     server.serve("good", packed)
     assert fetch("mnist", mirrors=[server.url("good")]) == cache / "mnist"
     assert len(datasets.load("mnist").x_train) == 30
@@ -116,14 +116,14 @@ def test_the_known_mirrors_are_the_default(server, packed, tmp_path, monkeypatch
     assert contents(fetch("mnist", data_dir=tmp_path)) == packed
 
 
-def test_good_files_are_kept(server, packed, tmp_path):
+def test_good_files_are_not_fetched_again(server, packed, tmp_path):
     server.serve("good", packed)
     for _ in range(2):
         fetch("mnist", data_dir=tmp_path, mirrors=[server.url("good")])
     assert len(server.requests) == len(FILES)
 
 
-def test_two_datasets_in_one_data_dir(server, packed, tmp_path, monkeypatch):
+def test_two_datasets_in_one_data_dir_are_kept_apart(server, packed, tmp_path, monkeypatch):
     monkeypatch.setitem(IDX_DATASETS, "fashion-mnist", IDX_DATASETS["mnist"])
     server.serve("good", packed)
     mirrors = [server.url("good")]
@@ -131,20 +131,20 @@ def test_two_datasets_in_one_data_dir(server, packed, tmp_path, monkeypatch):
     assert len(directories) == 2
 
 
-def test_404_then_a_good_mirror(server, packed, tmp_path):
+def test_a_good_mirror_follows_404(server, packed, tmp_path):
     server.serve("good", packed)
     mirrors = [server.url("gone"), server.url("good")]
     assert contents(fetch("mnist", data_dir=tmp_path, mirrors=mirrors)) == packed
     assert server.requests[:2] == [f"/gone/{FIRST}", f"/good/{FIRST}"]
 
 
-def test_refused_connection_then_a_good_mirror(server, packed, tmp_path, closed_port):
+def test_a_good_mirror_follows_a_refused_connection(server, packed, tmp_path, closed_port):
     server.serve("good", packed)
     mirrors = [closed_port, server.url("good")]
     assert contents(fetch("mnist", data_dir=tmp_path, mirrors=mirrors)) == packed
 
 
-def test_bad_file_then_a_good_mirror(server, packed, tmp_path):
+def test_a_good_mirror_follows_a_bad_file(server, packed, tmp_path):
     server.serve("good", packed)
     server.serve("bad", packed | {FIRST: gzip.compress(b"something else")})
     mirrors = [server.url("bad"), server.url("good")]
@@ -161,7 +161,7 @@ def test_every_mirror_is_named_with_its_reason(server, packed, tmp_path, closed_
     assert places == sorted(places)
 
 
-def test_reasons_when_called_to_mend_an_error(packed, tmp_path, closed_port):
+def test_reasons_leave_out_the_error_being_handled(packed, tmp_path, closed_port):
     try:
         datasets.load("mnist", data_dir=tmp_path)
     except DataError:
@@ -170,31 +170,31 @@ def test_reasons_when_called_to_mend_an_error(packed, tmp_path, closed_port):
     assert "missing" not in message
 
 
-def test_wrong_checksum(server, packed, tmp_path):
+def test_wrong_checksum_is_refused(server, packed, tmp_path):
     server.serve("bad", packed | {FIRST: gzip.compress(b"something else")})
     message = refuse(tmp_path, [server.url("bad")])
     assert hashlib.sha256(packed[FIRST]).hexdigest() in message
     assert "does not match" in message
 
 
-def test_neither_html_nor_gzip(server, packed, tmp_path):
+def test_neither_html_nor_gzip_is_refused(server, packed, tmp_path):
     server.serve("bad", packed | {FIRST: b"AccessDenied"})
     assert "not compressed by gzip" in refuse(tmp_path, [server.url("bad")])
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100])
-def test_connection_breaks_off(server, packed, tmp_path, kept):
+def test_a_broken_connection_is_reported(server, packed, tmp_path, kept):
     good = packed[FIRST]
     server.pages[f"/short/{FIRST}"] = (200, good[:kept], len(good))
     assert f"{len(good) - kept} more expected" in refuse(tmp_path, [server.url("short")])
 
 
-def test_truncated_on_the_server(server, packed, tmp_path):
+def test_a_file_truncated_on_the_server_is_refused(server, packed, tmp_path):
     server.serve("short", packed | {FIRST: packed[FIRST][:100]})
     assert "does not match" in refuse(tmp_path, [server.url("short")])
 
 
-def test_server_error(server, packed, tmp_path):
+def test_a_server_error_is_reported(server, packed, tmp_path):
     server.pages[f"/down/{FIRST}"] = (503, b"", 0)
     assert "503" in refuse(tmp_path, [server.url("down")])
 
@@ -206,7 +206,7 @@ def test_a_bad_file_is_replaced_by_a_good_one(server, packed, tmp_path):
     assert contents(fetch("mnist", data_dir=tmp_path, mirrors=[server.url("good")])) == packed
 
 
-def test_no_file_is_replaced_by_a_bad_one(server, packed, tmp_path):
+def test_an_old_file_is_not_replaced_by_a_bad_one(server, packed, tmp_path):
     (tmp_path / "mnist").mkdir()
     (tmp_path / "mnist" / FIRST).write_bytes(b"older")
     server.serve("bad", dict.fromkeys(packed, gzip.compress(b"wrong")))
@@ -215,7 +215,7 @@ def test_no_file_is_replaced_by_a_bad_one(server, packed, tmp_path):
     assert contents(tmp_path / "mnist") == {FIRST: b"older"}
 
 
-def test_what_came_before_a_failure_stays(server, packed, tmp_path):
+def test_files_fetched_before_a_failure_stay(server, packed, tmp_path):
     last = f"{TEST_LABELS}.gz"
     first_three = {name: data for name, data in packed.items() if name != last}
     server.serve("three", first_three)
@@ -226,7 +226,7 @@ def test_what_came_before_a_failure_stays(server, packed, tmp_path):
         datasets.load("mnist", data_dir=tmp_path)
 
 
-def test_directory_that_cannot_be_made(server, packed, tmp_path):
+def test_directory_that_cannot_be_made_is_reported(server, packed, tmp_path):
     (tmp_path / "file").write_text("in the way")
     server.serve("good", packed)
     with pytest.raises(DataError, match=rf"{tmp_path}/file/mnist/{FIRST}: cannot be written"):
@@ -235,7 +235,7 @@ def test_directory_that_cannot_be_made(server, packed, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["digits", "sine", "own.csv"])
-def test_what_cannot_be_fetched(name):
+def test_other_sources_are_refused(name):
     with pytest.raises(DataError, match=f"{name} cannot be fetched; mnist, fashion-mnist can"):
         fetch(name)
 
@@ -266,7 +266,7 @@ def stderr_on_a_terminal(monkeypatch):
 
 
 @pytest.mark.parametrize("progress", [True, False])
-def test_bar_on_a_terminal_if_wanted(server, packed, tmp_path, monkeypatch, progress):
+def test_progress_bar_on_a_terminal_if_wanted(server, packed, tmp_path, monkeypatch, progress):
     server.serve("good", packed)
     with stderr_on_a_terminal(monkeypatch) as shown:
         fetch("mnist", data_dir=tmp_path, mirrors=[server.url("good")], progress=progress)
@@ -275,7 +275,7 @@ def test_bar_on_a_terminal_if_wanted(server, packed, tmp_path, monkeypatch, prog
     assert bool(text) == progress
 
 
-def test_pooch_is_left_as_talkative_as_it_was(server, packed, tmp_path):
+def test_the_log_level_of_pooch_is_restored(server, packed, tmp_path):
     level = pooch.get_logger().level
     pooch.get_logger().setLevel(logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""The one entrance: names, files, and what it refuses."""
+"""`datasets.load`: names, files, and what it refuses."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from fastnn.datasets import DataError
 OFFLINE = ("digits", "sine", "spirals")
 
 
-def test_names_each_with_a_summary():
+def test_every_name_has_a_summary():
     assert datasets.names() == ("digits", "mnist", "fashion-mnist", "sine", "spirals")
     for name in datasets.names():
         assert datasets.summary(name)
@@ -20,7 +20,7 @@ def test_names_each_with_a_summary():
 
 @pytest.mark.parametrize("name", OFFLINE)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_arrays_are_as_promised(name, dtype):
+def test_load_returns_arrays_as_documented(name, dtype):
     data = datasets.load(name, dtype=dtype)
     assert data.name == name
     for x in (data.x_train, data.x_test):
@@ -46,36 +46,36 @@ def test_another_seed_gives_other_spirals():
     assert first.fingerprint != second.fingerprint
 
 
-def test_unknown_name_lists_what_is_allowed():
+def test_unknown_name_is_refused_with_a_list():
     with pytest.raises(DataError, match=r"'digitz'.*digits, mnist, .*spirals.*\.npz or \.csv"):
         datasets.load("digitz")
 
 
-def test_unknown_ending():
+def test_unknown_ending_is_refused():
     with pytest.raises(DataError, match=r"table\.xlsx.*\.npz or \.csv"):
         datasets.load("table.xlsx")
 
 
 @pytest.mark.parametrize("source", ["digits", "sine", "own.csv"])
-def test_data_dir_where_it_has_no_meaning(source, tmp_path):
+def test_data_dir_of_other_sources_is_refused(source, tmp_path):
     with pytest.raises(DataError, match=f"{source} is not read from a data directory; only mnist"):
         datasets.load(source, data_dir=tmp_path)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "int64", "flaot32", ">f4"])
-def test_dtype(dtype):
+def test_other_dtypes_are_refused(dtype):
     with pytest.raises(ValueError, match=f"{dtype}.* not allowed; float32 and float64 are"):
         datasets.load("digits", dtype=dtype)
 
 
 @pytest.mark.parametrize("ending", [".csv", ".npz", ".CSV"])
-def test_missing_file(tmp_path, ending):
+def test_missing_file_is_refused(tmp_path, ending):
     with pytest.raises(DataError, match=f"none{ending}: No such file or directory"):
         datasets.load(tmp_path / f"none{ending}")
 
 
 @pytest.mark.parametrize("ending", [".csv", ".npz"])
-def test_directory_instead_of_a_file(tmp_path, ending):
+def test_directory_in_place_of_a_file_is_refused(tmp_path, ending):
     path = tmp_path / f"directory{ending}"
     path.mkdir()
     with pytest.raises(DataError, match=f"{path}: "):
@@ -83,7 +83,7 @@ def test_directory_instead_of_a_file(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", [".csv", ".npz"])
-def test_html_instead_of_a_file(tmp_path, ending):
+def test_html_in_place_of_a_file_is_refused(tmp_path, ending):
     path = tmp_path / f"page{ending}"
     path.write_text("<!DOCTYPE html>\n<html><body>Please, log in</body></html>\n")
     with pytest.raises(DataError, match=f"{path}: an HTML page"):

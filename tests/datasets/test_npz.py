@@ -14,7 +14,7 @@ LABELS = np.arange(20) % 4
 
 
 class Bomb:
-    """Unpickled, it would end the test run."""
+    """What would end the test run if it were unpickled."""
 
     def __reduce__(self):
         return exit, (99,)
@@ -31,7 +31,7 @@ def save(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_with_a_test_set(save, dtype):
+def test_arrays_with_a_test_set_stay_as_they_are(save, dtype):
     path = save(x_train=X, y_train=LABELS, x_test=X[:8] + 1, y_test=LABELS[:8])
     data = datasets.load(path, dtype=dtype)
     assert data.name == str(path)
@@ -43,7 +43,7 @@ def test_with_a_test_set(save, dtype):
 
 
 @pytest.mark.parametrize("names", [("x", "y"), ("x_train", "y_train")])
-def test_a_fifth_of_each_class_is_the_test(save, names):
+def test_a_fifth_of_each_class_becomes_the_test_set(save, names):
     path = save(**dict(zip(names, (X, LABELS), strict=True)))
     data = datasets.load(path, rng=1)
     assert np.bincount(data.y_test).tolist() == [1, 1, 1, 1]
@@ -58,7 +58,7 @@ def test_a_fifth_of_each_class_is_the_test(save, names):
 
 
 @pytest.mark.parametrize("targets", [X[:, 0] / 7, X[:, :1] / 7, X[:, :2] / 7])
-def test_regression(save, targets):
+def test_floats_are_regression_targets(save, targets):
     data = datasets.load(save(x=X, y=targets), dtype="float64")
     assert data.task == "regression"
     assert (len(data.x_train), len(data.x_test)) == (16, 4)
@@ -69,14 +69,14 @@ def test_regression(save, targets):
 
 @pytest.mark.parametrize("shape", [(20,), (20, 1)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64])
-def test_integer_labels(save, shape, dtype):
+def test_integers_are_labels(save, shape, dtype):
     data = datasets.load(save(x=X, y=LABELS.astype(dtype).reshape(shape)))
     assert data.task == "classification"
     assert data.y_train.shape == (16,)
     assert data.y_train.dtype == np.int64
 
 
-def test_names_of_classes_are_sorted(save):
+def test_text_is_class_names_in_sorted_order(save):
     path = save(x_train=X, y_train=np.array(["b", "a"] * 10), x_test=X[:1], y_test=np.array(["a"]))
     data = datasets.load(path)
     assert data.classes == ("a", "b")
@@ -84,7 +84,7 @@ def test_names_of_classes_are_sorted(save):
     assert data.y_test.tolist() == [0]
 
 
-def test_truth_values_are_labels(save):
+def test_booleans_are_labels(save):
     data = datasets.load(save(x=X, y=X[:, 0] > 20))
     assert data.classes == ("False", "True")
 
@@ -96,12 +96,12 @@ def test_images_are_flattened_and_bytes_scaled(save):
     assert data.x_train.dtype == np.float32
 
 
-def test_other_integers_are_not_scaled(save):
+def test_integers_other_than_bytes_are_not_scaled(save):
     data = datasets.load(save(x_train=X.astype(int), y_train=LABELS, x_test=X, y_test=LABELS))
     np.testing.assert_array_equal(data.x_train, X, strict=True)
 
 
-def test_fortran_order(save):
+def test_fortran_order_becomes_c_order(save):
     data = datasets.load(
         save(x_train=np.asfortranarray(X), y_train=LABELS, x_test=X, y_test=LABELS)
     )
@@ -145,7 +145,7 @@ def spoiled(array, value):
         ({"z": X}, "holds x, y, z; allowed are x_test, x_train, y_test, y_train; or .*x, y"),
     ],
 )
-def test_what_is_refused(save, changes, message):
+def test_unusable_arrays_are_refused(save, changes, message):
     path = save(**({"x": X, "y": LABELS} | changes))
     with pytest.raises(DataError, match=message) as error:
         datasets.load(path)
@@ -166,14 +166,14 @@ def test_what_is_refused(save, changes, message):
         ({"x_test": X[:0], "y_test": LABELS[:0]}, r"x_test has shape \(0, 3\)"),
     ],
 )
-def test_a_test_set_that_does_not_fit(save, changes, message):
+def test_a_test_set_that_does_not_fit_is_refused(save, changes, message):
     arrays = {"x_train": X, "y_train": LABELS, "x_test": X, "y_test": LABELS}
     with pytest.raises(DataError, match=message):
         datasets.load(save(**(arrays | changes)))
 
 
 @pytest.mark.parametrize("arrays", [{}, {"x": X}, {"x_train": X, "y": LABELS}])
-def test_layout(save, arrays):
+def test_other_array_names_are_refused(save, arrays):
     with pytest.raises(DataError, match=r"holds .*; allowed are"):
         datasets.load(save(**arrays))
 
@@ -184,14 +184,14 @@ def test_one_sample_cannot_be_split(save):
 
 
 @pytest.mark.parametrize("kept", [0, 10, 100, -1])
-def test_truncated(save, kept):
+def test_truncated_file_is_refused(save, kept):
     path = save(x=X, y=LABELS)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(DataError, match=r"own.npz: truncated, or no npz file"):
+    with pytest.raises(DataError, match=r"own.npz: truncated, or not an npz file"):
         datasets.load(path)
 
 
-def test_damaged(save):
+def test_damaged_file_is_refused(save):
     path = save(x=X, y=LABELS)
     content = bytearray(path.read_bytes())
     content[content.index(X.tobytes()) + 3] ^= 0xFF
@@ -200,11 +200,11 @@ def test_damaged(save):
         datasets.load(path)
 
 
-def test_an_npy_file_by_the_wrong_name(tmp_path):
+def test_an_npy_file_is_refused(tmp_path):
     path = tmp_path / "own.npz"
     with path.open("wb") as file:
         np.save(file, X)
-    with pytest.raises(DataError, match=r"no npz file; a file made by numpy.savez is needed"):
+    with pytest.raises(DataError, match=r"not an npz file; a file made by numpy.savez is needed"):
         datasets.load(path)
 
 
@@ -218,13 +218,13 @@ def header_only(shape):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"just text", "x is no array in NumPy's format"),
+        (b"just text", "x is not an array in NumPy's format"),
         (header_only((20, 3)), "x is damaged"),
         (header_only((1 << 40, 1 << 20)), "x is damaged"),
         (b"\x93NUMPY\x01\x00\x10\x00nonsense here  \n", "x is damaged"),
     ],
 )
-def test_a_zip_of_something_else(save, content, message):
+def test_a_zip_of_other_content_is_refused(save, content, message):
     path = save(y=LABELS)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("x.npy", content)

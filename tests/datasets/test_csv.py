@@ -33,7 +33,7 @@ def both(data):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("header", ["", "first,second,kind\n", "first,second,7\n"])
-def test_integer_labels(write, dtype, header):
+def test_integers_are_labels(write, dtype, header):
     path = write(table([0, 1, 2] * 10, header))
     data = datasets.load(path, dtype=dtype)
     assert data.name == str(path)
@@ -46,31 +46,31 @@ def test_integer_labels(write, dtype, header):
 
 
 @pytest.mark.parametrize("header", ["", "first,second,kind\n"])
-def test_names_of_classes_are_sorted(write, header):
+def test_text_is_class_names_in_sorted_order(write, header):
     data = datasets.load(write(table(["setosa", '"iris, other"', "virginica"] * 5, header)))
     assert data.classes == ("iris, other", "setosa", "virginica")
 
 
-def test_the_label_of_a_name(write):
+def test_labels_follow_the_sorted_names(write):
     data = datasets.load(write(table(["no", "yes", "maybe"] * 5)))
     assert both(data)[1].tolist() == [1, 2, 0] * 5
 
 
 @pytest.mark.parametrize("targets", [[0.5, 1.5] * 5, [0, 1.5] * 5, ["0", "1."] * 5, [1e300] * 10])
-def test_numbers_are_a_regression(write, targets):
+def test_other_numbers_are_regression_targets(write, targets):
     data = datasets.load(write(table(targets)), dtype="float64")
     assert (data.task, data.n_outputs) == ("regression", 1)
     assert (len(data.y_train), len(data.y_test)) == (8, 2)
     assert both(data)[1].ravel().tolist() == [float(target) for target in targets]
 
 
-def test_seed(write):
+def test_the_seed_draws_the_test_set(write):
     path = write(table([0, 1] * 50))
     prints = [datasets.load(path, rng=seed).fingerprint for seed in (0, 0, 1)]
     assert prints[0] == prints[1] != prints[2]
 
 
-def test_small_classes(write):
+def test_small_classes_are_split_by_rounding(write):
     """One sample: for training. Two to seven: one of them is the test."""
     data = datasets.load(write(table(["a"] * 1 + ["b"] * 2 + ["c"] * 7 + ["d"] * 8)))
     assert np.bincount(data.y_train).tolist() == [1, 1, 6, 6]
@@ -88,7 +88,7 @@ def test_small_classes(write):
         lambda text: "\ufefffirst,second,kind\n" + text,
     ],
 )
-def test_harmless_variants(write, change):
+def test_line_ends_blanks_and_marks_do_not_matter(write, change):
     text = table([0, 1] * 10)
     plain = datasets.load(write(text)).fingerprint
     assert datasets.load(write(change(text))).fingerprint == plain
@@ -128,13 +128,13 @@ GOOD = table([0, 1, 0, 1])
         ("<html>\n<body>\n", ": an HTML page .*, not comma-separated values"),
     ],
 )
-def test_what_is_refused(write, text, message):
+def test_unusable_text_is_refused(write, text, message):
     path = write(text)
     with pytest.raises(DataError, match=f"^{path}.*{message}") as error:
         datasets.load(path)
     assert "\n" not in str(error.value)
 
 
-def test_not_text(write):
+def test_other_encodings_are_refused(write):
     with pytest.raises(DataError, match=r"own.csv: not text in UTF-8 \(byte 0\)"):
         datasets.load(write(GOOD, encoding="utf-16"))
