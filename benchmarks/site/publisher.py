@@ -1,7 +1,6 @@
-"""A plugin of asv's: the pages that it publishes, so that a narrow window shows them too.
+"""A plugin that makes the pages that asv publishes fit a narrow window.
 
-asv lays them out for a wide one. This folder has no ``__init__.py``, since asv imports whatever
-package it finds among the benchmarks into each environment, and is itself in none of them.
+asv lays them out for a wide one. ``plugins`` in asv.conf.json names this module.
 """
 
 from pathlib import Path

@@ -1,12 +1,12 @@
-"""What the suites share: the names of the kernels, operands and networks made once, processes.
+"""What the suites share: the code that they measure, operands and networks, fresh processes.
 
 asv runs a ``setup`` again before every single call and then times calls one at a time, which
 doubles the figure of a call of some hundred nanoseconds. Suites of short calls therefore have
-none: what they need comes from the cached functions here.
+none and take what they need from the cached functions here.
 
 asv imports all suites in one process and forks it for every combination of parameters
-(``launch_method`` in asv.conf.json). That process may compile, but not multiply on two threads:
-OpenMP's, once there, do not survive a fork.
+(``launch_method`` in asv.conf.json). That process may compile but not multiply on two threads,
+since OpenMP's threads do not survive a fork.
 """
 
 import json
@@ -16,26 +16,45 @@ import sys
 from contextlib import suppress
 from functools import cache
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
 from .layouts import LAYOUTS
 
-with suppress(ImportError):  # an older commit may lack what only some suites need
+# Older commits have some of this under other names, tried after the present ones, or lack it.
+with suppress(ImportError):
     import numba
 
-    numba.njit(lambda: None)()  # what Numba loads to compile at all, once and not in every child
+    numba.njit(lambda: None)()  # load the compiler once instead of in every child
 with suppress(ImportError):
-    from fastnn import (
-        SGD,
-        Adam,
-        Dense,
-        ReLU,
-        Sequential,
-        SoftmaxCrossEntropy,
-        kernels,
-    )
+    from fastnn import SGD, Adam, Dense, ReLU, Sequential, SoftmaxCrossEntropy
+try:
+    from fastnn import kernels
+    from fastnn.kernels.measuring import ceilings
+    from fastnn.study.products import Product, measure_kernel
+except ImportError:
+    with suppress(ImportError):
+        import kernels
+    with suppress(ImportError):
+        import kernels.machine as ceilings
+        from fastnn.measuring import Product, case
+        from kernels.timing import measure
+
+    def measure_kernel(kernel, products, dtype):
+        cases = [case(kernel, product, dtype) for product in products]
+        measured = measure(cases, 0.1, threads=kernels.get_num_threads(), least=3)
+        return [SimpleNamespace(own=seconds[:, 0]) for seconds in measured]
+
+
+try:
+    from fastnn.engine import Execution
+except ImportError:
+
+    def Execution(plan):  # noqa: N802 - a plan once ran itself
+        return plan
+
 
 KERNELS = ["naive", "blocked", "numba-naive", "numba-blocked", "numba", "numpy"]
 DTYPES = ["float32", "float64"]
@@ -43,30 +62,30 @@ BATCH_SIZES = [1, 8, 64, 512]
 
 
 class ShortCalls:
-    """How asv times calls that take microseconds, and those of slow kernels, which take seconds.
+    """How asv times calls that take microseconds with fast kernels and seconds with slow ones.
 
-    The first call takes its code from Numba's cache on disk (`compile_kernels` put it there), and
-    asv concludes from it how many calls make a sample, unless it was within ``warmup_time``.
+    The first call loads its code from Numba's cache on disk, where `compile_kernels` put it. asv
+    derives the number of calls in a sample from it, unless it falls within ``warmup_time``.
     """
 
     warmup_time = 0.2  # seconds
     sample_time = 0.02
-    rounds = 4  # processes: one more or less lucky than another, and so is its time
-    repeat = (1, 4, 1.0)  # samples in each: at least, at most, and no new one after so many seconds
+    rounds = 4  # processes, since where memory lies makes one faster than another
+    repeat = (1, 4, 1.0)  # samples in each: minimum, maximum, seconds after which none begins
     min_run_count = 1
 
 
 def compile_kernels(compute):
-    """Call ``compute(kernel)`` for each kernel that compiles and that this commit has."""
+    """Call ``compute(kernel)`` for each compiled kernel of this commit."""
     for name in KERNELS:
         if name.startswith("numba") and name in kernels.names():
             compute(name)
 
 
 def usable_kernel(name, multiplications, threads=1):
-    """Return a kernel, held to so many threads; skip the benchmark where it has no use for them.
+    """Return a kernel and set the number of threads; skip the benchmark where it can't use them.
 
-    One thread is the rule: what neighbours do to the other cores should not show.
+    One thread is the rule, so that load on the other cores does not show.
     """
     if name not in kernels.names():
         raise SkipNotImplemented(f"no kernel {name} at this commit")
@@ -83,7 +102,7 @@ def usable_kernel(name, multiplications, threads=1):
 
 
 def aligned(values):
-    """Return a copy that starts on a cache line: where it starts otherwise differs by chance."""
+    """Return a copy that begins at a cache line, and not wherever the allocator happens to."""
     buffer = np.empty(values.nbytes + 64, np.uint8)
     start = -buffer.ctypes.data % 64
     copy = buffer[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
@@ -95,8 +114,8 @@ def aligned(values):
 def product(name, shape, dtype, transposed="", threads=1):
     """Return a kernel's bare function and operands for one product.
 
-    `shape` is (m, k, n). An operand named in `transposed` is a view of an array that lies in
-    memory the other way round, as it is in the backward pass.
+    `shape` is (m, k, n). Operands named in `transposed` are transposed views, as in the backward
+    pass.
     """
     m, k, n = shape
     compute = usable_kernel(name, m * k * n, threads).compute
@@ -107,9 +126,21 @@ def product(name, shape, dtype, transposed="", threads=1):
     return compute, a.T if "a" in transposed else a, b.T if "b" in transposed else b, out
 
 
+def median_seconds(kernel, sizes, dtype):
+    """Return what products of n × n take, verified and timed by turns with NumPy's."""
+    products = [Product(n, n, n) for n in sizes]
+    return [np.median(timing.own) for timing in measure_kernel(kernel, products, dtype)]
+
+
+def fma_peaks(threads):
+    """Return the FMA peak by dtype, in FLOP/s."""
+    (measured,) = ceilings.measure([threads], rounds=5).ceilings
+    return {dtype: getattr(measured, dtype).median for dtype in DTYPES}
+
+
 @cache
 def laid_out(name, layout, dtype, n=512):
-    """Return a kernel's bare function and operands, n × n each, that lie in memory so."""
+    """Return a kernel's bare function and n × n operands in one of the `LAYOUTS`."""
     compute = usable_kernel(name, n**3).compute
     values = np.random.default_rng(0).standard_normal((3, n, n)).astype(dtype)
     return compute, *(lay(array) for lay, array in zip(LAYOUTS[layout], values, strict=True))
@@ -138,21 +169,22 @@ def inference(name, sizes, batch_size):
 
 @cache
 def training_step(name, sizes, optimizer, batch_size):
-    """Return the plan of a step: forward, loss, backward, update, on one batch."""
+    """Return the planned step on one batch (forward, loss, backward, update), ready to `run`."""
     net = network(name, sizes, batch_size)
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((batch_size, net.n_in)).astype(net.dtype)
     labels = rng.integers(net.n_out, size=batch_size)
-    # So small a rate leaves the weights where they are: every call does the same work.
+    # A rate this small leaves the weights as they are, so that every call does the same work.
     update = new_optimizer(optimizer, 1e-30)
     plan = net.training_plan()
     net.plan_step(plan, inputs, labels, SoftmaxCrossEntropy(), update, np.zeros(3))
     update.begin_steps()
-    return plan
+    return Execution(plan)
 
 
 def run_fresh(code, *arguments, **environment):
-    """Run Python code in a process of its own; return what it printed, which is JSON."""
+    """Run code that uses `kernels` in a process of its own; return the JSON that it printed."""
+    code = f"import {kernels.__name__} as kernels\n{code}"
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(
         command, env=os.environ | environment, capture_output=True, text=True, check=False

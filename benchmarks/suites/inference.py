@@ -1,4 +1,4 @@
-"""Outputs of a network for a batch, under each kernel, on one thread."""
+"""Outputs of a network for a batch, with each kernel, on one thread."""
 
 from .common import BATCH_SIZES, KERNELS, ShortCalls, compile_kernels, inference
 

@@ -1,4 +1,4 @@
-"""Where the operands of a product may lie in memory, for kernels that should not mind."""
+"""Memory layouts that the operands of a product may have."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def every_second_row(values):
     return np.repeat(values, 2, axis=0)[::2]
 
 
-# How a, b and out lie in memory.
+# Of a, b and out.
 LAYOUTS = {
     "contiguous": (np.copy, np.copy, np.copy),
     "rows 4096 bytes apart": (rows_pages_apart, rows_pages_apart, rows_pages_apart),

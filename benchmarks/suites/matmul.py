@@ -1,8 +1,6 @@
-"""One product under each kernel: its time, its GFLOP/s, its share of the FMA peak."""
+"""One product with each kernel: its time, its GFLOP/s, its share of the FMA peak."""
 
 from contextlib import suppress
-
-import numpy as np
 
 from .common import (
     BATCH_SIZES,
@@ -11,19 +9,15 @@ from .common import (
     ShortCalls,
     SkipNotImplemented,
     compile_kernels,
+    fma_peaks,
     laid_out,
+    median_seconds,
     product,
     usable_kernel,
 )
 
-with suppress(ImportError):  # an older commit may lack what only some suites need
-    from fastnn.kernels.measuring import ceilings as machine_ceilings
-    from fastnn.kernels.measuring import timing
-    from fastnn.study.products import Product, case
-
 SIZES = [64, 128, 256, 512, 1024]
 THREADS = [1, 2]
-SECONDS = 0.1  # for a speed
 LAYOUTS = [
     "contiguous",
     "rows 4096 bytes apart",
@@ -31,7 +25,7 @@ LAYOUTS = [
     "a and b transposed",
     "every 2nd row",
 ]
-# The products of a dense layer of 784 inputs and 128 outputs: (m, k, n), and which one is a view.
+# The products of a dense layer, 784 to 128: (m, k, n) and the operand that is a transposed view.
 DENSE = {
     "x @ w": (lambda batch: (batch, 784, 128), ""),
     "x.T @ dy": (lambda batch: (784, batch, 128), "a"),
@@ -51,7 +45,7 @@ def setup_cache():
 
 
 class Squares(ShortCalls):
-    """A product of n × n by n × n: whether a kernel stays fast when caches no longer hold it."""
+    """n × n times n × n, from what fits into the caches to what does not."""
 
     params = [KERNELS, SIZES, DTYPES, THREADS]
     param_names = ["kernel", "n", "dtype", "threads"]
@@ -64,7 +58,7 @@ class Squares(ShortCalls):
 
 
 class DenseLayer(ShortCalls):
-    """What a dense layer asks for, in float32 on one thread: narrow, and partly transposed."""
+    """The products of a dense layer, narrow and partly transposed, in float32 on one thread."""
 
     params = [KERNELS, BATCH_SIZES, ["x @ w", "x.T @ dy", "dy @ w.T"]]
     param_names = ["kernel", "batch size", "product"]
@@ -78,7 +72,7 @@ class DenseLayer(ShortCalls):
 
 
 class Layouts(ShortCalls):
-    """The same 512 × 512 times 512 × 512 with operands that lie awkwardly in memory."""
+    """512 × 512 times 512 × 512 with operands in awkward memory layouts."""
 
     params = [["numba-blocked", "numba", "numpy"], LAYOUTS]
     param_names = ["kernel", "layout"]
@@ -91,9 +85,9 @@ class Layouts(ShortCalls):
 
 
 class Speeds:
-    """The squares again, as what they come to; verified, and timed in turns with NumPy's.
+    """The squares as rates, verified, and timed by turns with NumPy.
 
-    All in one process, with the peak beside: `setup_cache` measures, the rest looks up.
+    `setup_cache` measures them all, and the peak, in one process; the rest looks them up.
     """
 
     params = [KERNELS, SIZES, DTYPES, THREADS]
@@ -131,16 +125,13 @@ def measured_speeds(threads):
             kernel = usable_kernel(name, 1, threads)
         except SkipNotImplemented:
             continue
-        peaks = peaks or machine_ceilings.measure([threads], rounds=5).ceilings[0]
-        # Each is timed several times over, hence a quarter of what is reasonable for one call.
+        peaks = peaks or fma_peaks(threads)
+        # Each is timed several times, hence a quarter of what is reasonable for one call.
         sizes = [n for n in SIZES if 4 * n**3 <= kernel.max_multiplications]
-        products = [Product(n, n, n) for n in sizes]
         for dtype in DTYPES:
-            cases = [case(kernel, product, dtype) for product in products]
-            measured = timing.measure(cases, SECONDS, threads=threads, least=3)
-            for each, seconds in zip(products, measured, strict=True):
-                flops = 2 * each.multiplications / np.median(seconds[:, 0])
-                yield name, each.n, dtype, flops, flops / getattr(peaks, dtype).median
+            for n, seconds in zip(sizes, median_seconds(kernel, sizes, dtype), strict=True):
+                flops = 2 * n**3 / seconds
+                yield name, n, dtype, flops, flops / peaks[dtype]
 
 
 def look_up(speeds, *key):

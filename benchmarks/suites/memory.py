@@ -1,15 +1,14 @@
-"""The most memory that a training takes, Python and all, in a fresh process on one thread."""
+"""The peak memory of a training, Python included, in a fresh process on one thread."""
 
 from .common import KERNELS, network, run_fresh
 
-# Two steps of 64 samples; later ones need no more. Linux says what the most was.
+# Two steps of 64 samples; later ones need no more. VmHWM is the peak, on Linux.
 TRAINING = """
 import sys
 from itertools import pairwise
 from pathlib import Path
 import numpy as np
-from fastnn import kernels
-from fastnn import (SGD, Dense, ReLU, Sequential, SoftmaxCrossEntropy, fit,)
+from fastnn import SGD, Dense, ReLU, Sequential, SoftmaxCrossEntropy, fit
 kernel, sizes = sys.argv[1], [int(size) for size in sys.argv[2].split("-")]
 kernels.set_num_threads(1)
 rng = np.random.default_rng(0)
@@ -28,7 +27,7 @@ class Memory:
     param_names = ["kernel", "network"]
 
     def setup(self, kernel, sizes):
-        network(kernel, sizes, 64)  # skips what is too much for the kernel
+        network(kernel, sizes, 64)  # skips what is too large for the kernel
 
     def track_peak(self, kernel, sizes):
         return run_fresh(TRAINING, kernel, sizes)

@@ -1,4 +1,4 @@
-"""Training under each kernel, on one thread: a step, an epoch, and what it is worth."""
+"""Training with each kernel on one thread: a step, an epoch, and the accuracy it comes to."""
 
 from contextlib import suppress
 from functools import cache
@@ -13,17 +13,12 @@ from .common import (
 )
 
 with suppress(ImportError):  # an older commit may lack what only some suites need
-    from fastnn import (
-        SoftmaxCrossEntropy,
-        datasets,
-        evaluate,
-        fit,
-    )
+    from fastnn import SoftmaxCrossEntropy, datasets, evaluate, fit
 
 OPTIMIZERS = ["sgd", "adam"]
 LEARNING_RATES = {"sgd": 0.1, "adam": 0.001}
 BATCH_SIZE = 64
-EPOCHS = 10  # that accuracy is measured after
+EPOCHS = 10  # before accuracy is measured
 
 
 def setup_cache():
@@ -41,7 +36,7 @@ def digits():
 
 
 def train(net, optimizer, samples, epochs):
-    """Train a network on so many of the digits, or all."""
+    """Train a network on the first `samples` of the digits; on all of them for None."""
     data = digits()
     fit(
         net,
@@ -56,7 +51,7 @@ def train(net, optimizer, samples, epochs):
 
 @cache
 def load_code(kernel, sizes, optimizer):
-    """Train on a few samples, so that no timing waits for compiled code."""
+    """Train on a few samples, so that no timing includes loading compiled code."""
     train(network(kernel, sizes, BATCH_SIZE), optimizer, BATCH_SIZE + 1, 1)
 
 
@@ -73,7 +68,7 @@ class Step(ShortCalls):
 
 
 class Epoch(ShortCalls):
-    """An epoch takes milliseconds at least, so a fresh network before each call does no harm."""
+    """An epoch takes milliseconds, so a new network before each call does not disturb it."""
 
     params = [KERNELS, ["64-32-10", "64-128-10"], OPTIMIZERS]
     param_names = ["kernel", "network", "optimizer"]
@@ -91,9 +86,9 @@ class Epoch(ShortCalls):
 
 
 class Accuracy:
-    """What the training is worth, so that no commit gets faster by learning less.
+    """Accuracy on the test samples, so that no commit gets faster by learning less.
 
-    Without the kernels in plain Python, which would take minutes.
+    Kernels in plain Python are left out, since they would take minutes.
     """
 
     params = [["numba-naive", "numba-blocked", "numba", "numpy"], *Epoch.params[1:]]

@@ -1,4 +1,4 @@
-"""The asv suites: what asv itself does not check. (`.ci/run` has asv run them.)"""
+"""The asv suites: what asv itself does not check."""
 
 import os
 import subprocess
@@ -12,12 +12,11 @@ import pytest
 from asv.util import load_json
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
-from benchmarks import common, inference, matmul, memory, startup, training
+from benchmarks.suites import common, inference, matmul, memory, startup, training
 from fastnn import kernels
 
 ROOT = Path(__file__).parents[2]
-
-
+CONFIGURATION = load_json(str(ROOT / "asv.conf.json"), js_comments=True)
 SUITES = (matmul, inference, training, startup, memory)
 FEW = {
     "kernel": ["numba", "numpy"],
@@ -59,7 +58,7 @@ def test_kernels_are_those_of_the_ladder_in_order():
 
 
 @pytest.mark.parametrize(("suite", "name"), list(timed()))
-def test_every_timing_runs(suite, name):
+def test_timing_runs(suite, name):
     few = [FEW.get(*pair) for pair in zip(suite.param_names, suite.params, strict=True)]
     for params in product(*few):
         benchmark = suite()
@@ -101,7 +100,7 @@ def test_accuracy_is_that_of_a_training_that_learns():
     assert 80 < training.Accuracy().track_test_accuracy("numba", "64-32-10", "sgd") <= 100
 
 
-def test_only_the_first_process_waits_for_the_compiler():
+def test_first_product_waits_for_the_compiler_only_in_the_first_process():
     seconds = startup.first_products("numba-blocked")
     assert 0 < seconds["warm"] < seconds["cold"]
 
@@ -111,7 +110,7 @@ def test_memory_is_that_of_a_process_that_trains():
     assert 2**24 < small < large < 2**34
 
 
-def test_short_benchmarks_have_no_setup():
+def test_suites_of_short_calls_have_no_setup():
     short = (
         *(matmul.Squares, matmul.DenseLayer, matmul.Layouts),
         *(inference.Inference, training.Step),
@@ -124,7 +123,7 @@ def test_short_benchmarks_have_no_setup():
     ("transposed", "a_order", "b_order"),
     [("", "C", "C"), ("a", "F", "C"), ("b", "C", "F")],
 )
-def test_operands_have_the_shapes_and_layouts_of_a_dense_layer(transposed, a_order, b_order):
+def test_product_has_operands_of_the_shapes_and_layouts_of_a_dense_layer(transposed, a_order, b_order):
     compute, a, b, out = common.product("numpy", (3, 4, 5), "float64", transposed)
     assert (a.shape, b.shape, out.shape) == ((3, 4), (4, 5), (3, 5))
     assert a.flags[f"{a_order}_CONTIGUOUS"]
@@ -148,24 +147,24 @@ def test_layouts_are_those_that_are_named():
     }
 
 
-def test_too_large_a_product_is_skipped():
+def test_product_that_is_too_large_for_a_kernel_is_skipped():
     with pytest.raises(SkipNotImplemented, match="too many for naive"):
         common.product("naive", (1024, 1024, 1024), "float32")
 
 
-def test_threads_that_a_kernel_has_no_use_for_are_skipped():
+def test_product_on_threads_that_a_kernel_cannot_use_is_skipped():
     with pytest.raises(SkipNotImplemented, match="numba-naive uses one thread"):
         common.product("numba-naive", (2, 2, 2), "float32", threads=2)
     with pytest.raises(SkipNotImplemented, match="threads were asked for"):
         common.product("numba", (2, 2, 2), "float32", threads=10_000)
 
 
-def test_a_kernel_that_a_commit_lacks_is_skipped():
+def test_product_with_a_kernel_that_a_commit_lacks_is_skipped():
     with pytest.raises(SkipNotImplemented, match="no kernel unheard-of"):
         common.product("unheard-of", (2, 2, 2), "float32")
 
 
-def test_a_step_leaves_the_weights_so_that_calls_repeat():
+def test_training_step_leaves_the_weights_so_that_calls_repeat():
     plan = common.training_step("numpy", "64-128-10", "sgd", 64)
     update = next(call for call in plan.calls if call.part == "update")
     parameters = next(arg for arg in update.args if np.ndim(arg) == 1 and np.size(arg) > 1)
@@ -181,17 +180,18 @@ def run_python(code, **env):
     ).stdout
 
 
-def test_what_asv_forks_has_launched_no_threads_so_that_its_children_can():
+def test_process_that_asv_forks_has_launched_no_threads_so_that_its_children_can():
     child = (
-        "from benchmarks.common import product\n"
+        "from benchmarks.suites.common import product\n"
         "threads = kernels.get_num_threads()\n"
         "compute, a, b, out = product('numba', (512, 512, 512), 'float32', threads=threads)\n"
         "compute(a, b, out)\n"
         "assert threads == 1 or numba.threading_layer()\n"
     )
     output = run_python(
-        "import os, numba, kernels\n"
-        "import benchmarks.matmul, benchmarks.inference, benchmarks.training, benchmarks.startup\n"
+        "import os, numba\n"
+        "from fastnn import kernels\n"
+        "from benchmarks.suites import inference, matmul, memory, startup, training\n"
         f"child = {child!r}\n"
         "for _ in range(2):\n"
         "    if not (pid := os.fork()):\n"
@@ -202,8 +202,8 @@ def test_what_asv_forks_has_launched_no_threads_so_that_its_children_can():
     assert output.split() == ["0", "0"]
 
 
-def test_each_commit_has_its_own_numba_cache():
-    code = "import benchmarks; from numba import config; print(config.CACHE_DIR)"
+def test_numba_cache_is_another_for_each_commit():
+    code = "import benchmarks.suites; from numba import config; print(config.CACHE_DIR)"
     first, second = (
         run_python(code, ASV_ENV_DIR="/somewhere", ASV_COMMIT=commit).strip() for commit in "ab"
     )
@@ -214,20 +214,77 @@ def test_each_commit_has_its_own_numba_cache():
 def test_suites_import_on_a_commit_without_the_packages():
     run_python(
         "import sys; sys.modules['kernels'] = sys.modules['fastnn'] = None\n"
-        "import benchmarks.matmul, benchmarks.inference, benchmarks.training, benchmarks.products\n"
-        "import benchmarks.startup, benchmarks.memory"
+        "from benchmarks.suites import inference, matmul, memory, startup, training"
     )
 
 
-def test_every_file_imports_where_asv_has_no_matplotlib():
-    modules = sorted(f"benchmarks.{path.stem}" for path in ROOT.glob("benchmarks/[a-z]*.py"))
-    assert "benchmarks.matmul" in modules
-    run_python(f"import sys; sys.modules['matplotlib'] = None\nimport {', '.join(modules)}")
+OLD_COMMIT = """
+import sys
+from types import ModuleType
+import numpy as np
+names = ("kernels", "kernels.machine", "kernels.timing", "fastnn", "fastnn.measuring")
+for name in names:
+    sys.modules[name] = ModuleType(name)
+kernels, fastnn = sys.modules["kernels"], sys.modules["fastnn"]
+kernels.__path__, fastnn.__path__ = [], []
+kernels.machine = sys.modules["kernels.machine"]
+kernels.get_num_threads = lambda: 1
+# Seconds of a kernel and of NumPy, in three rounds.
+rounds = np.array([[1.0, 7.0], [2.0, 8.0], [4.0, 9.0]])
+sys.modules["kernels.timing"].measure = lambda cases, *_, **__: [rounds for _ in cases]
+sys.modules["fastnn.measuring"].Product = lambda m, k, n: (m, k, n)
+sys.modules["fastnn.measuring"].case = lambda *settings: settings
+from benchmarks.suites import common
+assert common.kernels is kernels
+assert common.ceilings is kernels.machine
+assert common.median_seconds("numba", [64, 128], "float32") == [2.0, 2.0]
+assert common.Execution("plan") == "plan"
+assert common.run_fresh("print(1)") == 1
+"""
 
 
-def test_asv_and_the_extra_pin_one_runner():
-    settings = load_json(str(ROOT / "asv.conf.json"), js_comments=True)
-    pinned = settings["matrix"]["req"]["pip+asv_runner"]
+def test_common_falls_back_to_the_names_of_older_commits(tmp_path):
+    (tmp_path / "kernels.py").touch()  # for the fresh process
+    run_python(OLD_COMMIT, PYTHONPATH=str(tmp_path))
+
+
+BENCHMARKS = {
+    "inference.Inference.time_outputs",
+    "matmul.DenseLayer.time_product",
+    "matmul.Layouts.time_product",
+    "matmul.Speeds.track_gflops",
+    "matmul.Speeds.track_share_of_peak",
+    "matmul.Squares.time_product",
+    "memory.Memory.track_peak",
+    "startup.FirstProduct.track_first_product",
+    "startup.Import.timeraw_import",
+    "training.Accuracy.track_test_accuracy",
+    "training.Epoch.time_epoch",
+    "training.Step.time_step",
+}
+
+
+def test_asv_finds_the_benchmarks_by_their_names_and_imports_no_other_of_benchmarks(tmp_path):
+    found = run_python(
+        "import os, sys\n"
+        "from asv_runner.discovery import disc_benchmarks, update_sys_path\n"
+        f"root, _ = {str(ROOT / CONFIGURATION['benchmark_dir'])!r}, os.chdir({str(tmp_path)!r})\n"
+        "update_sys_path(root)\n"
+        "print(*(benchmark.name for benchmark in disc_benchmarks(root)))\n"
+        "assert 'suites.matmul' in sys.modules\n"
+        "assert 'benchmarks' not in sys.modules\n"
+    ).split()
+    assert sorted(found) == sorted(BENCHMARKS)
+
+
+def test_asv_finds_the_plugin_from_the_root():
+    (plugin,) = CONFIGURATION["plugins"]
+    assert plugin.startswith(".")  # of the working directory
+    run_python(f"from {plugin[1:]} import Styled; assert Styled.name == 'styled'")
+
+
+def test_asv_runner_has_the_same_version_in_the_configuration_and_in_the_extra():
+    pinned = CONFIGURATION["matrix"]["req"]["pip+asv_runner"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"asv_runner=={pinned[0]}" in project["optional-dependencies"]["bench"]
     assert len(pinned) == 1
