@@ -1,4 +1,4 @@
-"""Images as they came: bytes, which count as numbers from 0 to 1."""
+"""Images kept as bytes, which count as numbers from 0 to 1."""
 
 from typing import Any
 
@@ -7,26 +7,32 @@ import numpy.typing as npt
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 Bytes = npt.NDArray[np.uint8]
+STATISTICS = ("min", "max", "mean", "std")
 
 
 class ScaledBytes(NDArrayOperatorsMixin):
-    """An array of bytes that counts as one of floats, each byte divided by 255.
+    """A matrix of bytes that counts as one of floats, each byte divided by 255.
 
-    It takes a quarter of the memory of float32. `fastnn.fit` and `fastnn.evaluate` keep it as it
-    is and divide batch by batch, with the same bits. Everything else sees the floats: whatever
-    NumPy does with it, and every attribute of an array but those below, is done with a copy in
-    floats. Rows that are taken by a slice, a mask or an array of integers stay bytes.
+    It takes a quarter of the memory of float32. `fastnn.fit` and `fastnn.evaluate` keep the bytes
+    and divide batch by batch, to the same bits as the floats; rows that are taken by a slice, a
+    mask or an array of integers stay bytes.
+
+    ``numpy.asarray(x)`` makes the array of floats. Arithmetic, comparisons, NumPy's functions and
+    the methods ``min``, ``max``, ``mean`` and ``std`` compute with such a copy; anything else that
+    an array has takes ``numpy.asarray`` first.
 
     Parameters
     ----------
     values : ndarray of uint8, shape (samples, features)
     dtype : {"float32", "float64"}
-        What the bytes become.
+        Type of the floats.
 
     Attributes
     ----------
-    values, dtype, shape, ndim, size
-        Of the bytes; the dtype is that of the floats.
+    values, shape, ndim, size
+        The bytes, and their shape.
+    dtype : numpy.dtype
+        Type of the floats.
 
     """
 
@@ -43,20 +49,17 @@ class ScaledBytes(NDArrayOperatorsMixin):
     def __len__(self) -> int:
         return len(self.values)
 
-    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - rows, or whatever NumPy gives
-        if isinstance(index, slice | np.ndarray | list):
-            rows = self.values[index]
-            if rows.ndim == 2:
-                return ScaledBytes(rows, self.dtype)
-        return np.asarray(self)[index]
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - of NumPy's many kinds
+        chosen = self.values[index]
+        rows = isinstance(index, slice | np.ndarray | list) and chosen.ndim == 2
+        return ScaledBytes(chosen, self.dtype) if rows else self._floats(chosen)
 
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[np.generic]:
         if copy is False:
             raise ValueError("bytes become floats in a copy, never without one")
-        # A divisor of the wanted dtype makes NumPy convert in small buffers: no copy of the whole.
-        floats = np.divide(self.values, self.dtype.type(255))
+        floats: npt.NDArray[np.generic] = self._floats(self.values)
         return floats if dtype is None else floats.astype(dtype, copy=False)
 
     def __array_ufunc__(
@@ -69,10 +72,14 @@ class ScaledBytes(NDArrayOperatorsMixin):
         floats = (np.asarray(x) if isinstance(x, ScaledBytes) else x for x in inputs)
         return getattr(ufunc, method)(*floats, **options)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(np.asarray(self), name)
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a method of the floats
+        if name in STATISTICS:
+            return getattr(np.asarray(self), name)
+        raise AttributeError(f"ScaledBytes has no {name!r}; numpy.asarray(x) makes an array of it")
 
     def __repr__(self) -> str:
         return f"ScaledBytes({self.shape[0]} × {self.shape[1]}, as {self.dtype})"
+
+    def _floats(self, values: Any) -> Any:  # noqa: ANN401 - an array or a number
+        # A divisor of the wanted dtype makes NumPy convert in small buffers: no copy of the whole.
+        return np.divide(values, self.dtype.type(255))

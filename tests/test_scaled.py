@@ -1,4 +1,4 @@
-"""Bytes that count as floats: the floats for whoever looks, the bytes for `fit`."""
+"""Bytes that count as floats: `fit` takes the bytes, all others see the floats."""
 
 import tracemalloc
 
@@ -22,7 +22,7 @@ Y = RNG.integers(3, size=150)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_it_is_used_like_the_floats(dtype):
+def test_scaled_bytes_are_used_like_the_floats(dtype):
     x, floats = ScaledBytes(VALUES, dtype), VALUES / np.dtype(dtype).type(255)
     assert floats.dtype == x.dtype == np.asarray(x).dtype == dtype
     assert (len(x), x.shape, x.ndim, x.size) == (150, (150, 12), 2, 1800)
@@ -32,14 +32,21 @@ def test_it_is_used_like_the_floats(dtype):
     np.testing.assert_array_equal(np.maximum(x, 0.5), np.maximum(floats, 0.5))
     assert (x == floats).all()
     assert (x.min(), x.max(), x.mean()) == (floats.min(), floats.max(), floats.mean())
+    assert x.std(dtype=np.float64) == floats.std(dtype=np.float64)
+    for function in (np.min, np.max, np.mean, np.std, np.transpose):
+        np.testing.assert_array_equal(function(x, None), function(floats, None))
     assert np.asarray(x, np.float64).dtype == np.float64
     with pytest.raises(ValueError, match="never without"):
         np.asarray(x, copy=False)
-    with pytest.raises(AttributeError):
-        x.colour  # noqa: B018
 
 
-def test_rows_stay_bytes_and_the_rest_are_floats():
+@pytest.mark.parametrize("name", ["colour", "T", "astype", "reshape", "flags"])
+def test_no_attribute_makes_a_copy_unasked(name):
+    with pytest.raises(AttributeError, match=rf"no '{name}'; numpy.asarray\(x\) makes an array"):
+        getattr(ScaledBytes(VALUES), name)
+
+
+def test_rows_of_scaled_bytes_stay_bytes_and_the_rest_are_floats():
     x, floats = ScaledBytes(VALUES), np.asarray(ScaledBytes(VALUES))
     mask = Y == 1
     for rows in (slice(3, 9), slice(None, None, 2), mask, np.array([5, 5, 0]), [7, 1]):
@@ -52,7 +59,7 @@ def test_rows_stay_bytes_and_the_rest_are_floats():
 
 
 @pytest.mark.parametrize("values", [VALUES.astype(int), VALUES[0], VALUES.reshape(10, 15, 12)])
-def test_what_is_no_matrix_of_bytes_is_refused(values):
+def test_scaled_bytes_refuse_other_than_a_matrix_of_bytes(values):
     with pytest.raises(ValueError, match=r"values must be uint8 of shape \(samples, features\)"):
         ScaledBytes(values)
 
@@ -60,7 +67,7 @@ def test_what_is_no_matrix_of_bytes_is_refused(values):
 @pytest.mark.parametrize("engine", ["python", "compiled"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("descent", ["batch", "mini-batch"])
-def test_training_has_the_bits_of_the_floats(engine, dtype, descent):
+def test_fit_on_scaled_bytes_has_the_bits_of_the_floats(engine, dtype, descent):
     def outcome(x):
         net = Sequential([Dense(12, 9), ReLU(), Dense(9, 3)], dtype=dtype)
         history = fit(
@@ -82,7 +89,7 @@ def test_training_has_the_bits_of_the_floats(engine, dtype, descent):
     assert outcome(x) == outcome(np.asarray(x))
 
 
-def test_bytes_of_another_dtype_or_width_are_taken_as_floats_or_refused():
+def test_evaluate_takes_bytes_of_another_dtype_as_floats_and_refuses_another_width():
     net = Sequential([Dense(12, 3)], dtype="float64")
     loss = SoftmaxCrossEntropy()
     found = evaluate(net, ScaledBytes(VALUES, "float32"), Y, loss=loss)
@@ -91,7 +98,7 @@ def test_bytes_of_another_dtype_or_width_are_taken_as_floats_or_refused():
         evaluate(net, ScaledBytes(VALUES[:, :5]), Y, loss=loss)
 
 
-def test_training_makes_no_floats_of_all():
+def test_fit_never_makes_floats_of_all_bytes():
     x, y = ScaledBytes(np.tile(VALUES, (100, 4))), np.tile(Y, 100)
     net = Sequential([Dense(48, 3)])
     options = {"loss": SoftmaxCrossEntropy(), "optimizer": SGD(0.1), "batch_size": 64}

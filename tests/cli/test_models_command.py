@@ -121,7 +121,7 @@ def test_features_that_cannot_be_read(fastnn, digits_run, tmp_path, name, conten
 def test_features_of_another_number_in_an_npz_file(fastnn, digits_run, tmp_path):
     np.savez(tmp_path / "x.npz", x=np.zeros((2, 3)))
     result = fastnn("predict", digits_run, "--data", tmp_path / "x.npz")
-    result.assert_error("3 features a sample; 64 are needed")
+    result.assert_error("3 features per sample; 64 are needed")
 
 
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
