@@ -42,7 +42,7 @@ def one_line(error):
 def test_images_count_as_bytes_divided_by_255(write, images, pixels, dtype, pack, name):
     x = read_images(write(pack(images), name), dtype)
     assert x.dtype == dtype
-    assert x.flags.c_contiguous
+    assert x.values.flags.c_contiguous
     # Division in the target dtype is correctly rounded; Python's is, in double precision.
     expected = [[pixel / 255 for pixel in image.ravel().tolist()] for image in pixels[0]]
     np.testing.assert_array_equal(x, np.array(expected).astype(dtype))
