@@ -1,4 +1,4 @@
-"""What a training came to: one record an epoch."""
+"""The record of a training: one entry per epoch."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, overload
 
 
 class Evaluation(NamedTuple):
-    """The mean loss of a data set, and the share of right answers (None in regression)."""
+    """The mean loss on a data set, and the share of correct answers (None in regression)."""
 
     loss: float
     accuracy: float | None
@@ -16,19 +16,19 @@ class Evaluation(NamedTuple):
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to.
+    """The record of one epoch.
 
     Attributes
     ----------
     epoch : int
-        Counted from 1.
+        Number of the epoch, from 1.
     loss, accuracy : float
-        Means over the epoch's samples, each taken just before the step that its batch made;
-        the accuracy is None in regression.
+        Means over the epoch's samples, each computed just before its batch's step; the accuracy
+        is None in regression.
     val_loss, val_accuracy : float or None
-        Of the validation data after the epoch, where there are any.
+        The same of the validation data, after the epoch; None without such data.
     seconds : float
-        Of the epoch's steps, without validation and callbacks.
+        Duration of the epoch's steps, without validation and callbacks.
 
     """
 
@@ -42,7 +42,7 @@ class Epoch:
 
 @dataclass
 class History(Sequence[Epoch]):
-    """One record an epoch, and why the training stopped before its last one, if it did."""
+    """The records of all epochs, and why training stopped before the last one, if it did."""
 
     records: list[Epoch] = field(default_factory=list)
     stopped: str | None = None
@@ -62,7 +62,7 @@ class History(Sequence[Epoch]):
         return [asdict(record) for record in self.records]
 
     def to_csv(self) -> str:
-        """Return a header and one line an epoch; what is None is left empty."""
+        """Return a header and one line per epoch; None becomes an empty cell."""
         text = io.StringIO()
         writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")
         writer.writeheader()

@@ -1,6 +1,6 @@
-"""How weights start: functions of a random generator and a shape.
+"""Initial weights: functions of a random generator and a shape.
 
-All draw in float64 and are rounded to the network's dtype afterwards, so that one seed means
+Values are drawn in float64 and rounded to the network's dtype afterwards, so that a seed gives
 the same weights in float32 and in float64.
 """
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 
 class Initializer(Protocol):
-    """Anything that makes the ``(n_in, n_out)`` weights of a layer."""
+    """A function that makes the ``(n_in, n_out)`` weights of a layer."""
 
     def __call__(
         self, rng: np.random.Generator, shape: tuple[int, ...]
@@ -22,7 +22,7 @@ class Initializer(Protocol):
 
 @dataclass(frozen=True)
 class Constant:
-    """Every weight has one value. With equal weights the units of a layer never differ."""
+    """Give every weight one value. Units that start with equal weights stay equal."""
 
     value: float
 
@@ -31,7 +31,7 @@ class Constant:
 
 
 class Zeros(Constant):
-    """Every weight is 0: right for a bias."""
+    """Start at 0, which suits a bias."""
 
     def __init__(self) -> None:
         super().__init__(0.0)
@@ -39,7 +39,7 @@ class Zeros(Constant):
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """The given values, of the shape of the weights."""
+    """Start with the given values, of the shape of the weights."""
 
     values: npt.ArrayLike
 
@@ -52,7 +52,7 @@ class Given:
 
 @dataclass(frozen=True)
 class RandomUniform:
-    """Uniform in ``[low, high)``."""
+    """Draw uniformly from ``[low, high)``."""
 
     low: float = -0.05
     high: float = 0.05
@@ -63,7 +63,7 @@ class RandomUniform:
 
 @dataclass(frozen=True)
 class RandomNormal:
-    """Normal with mean 0 and standard deviation `std`."""
+    """Draw from a normal distribution with mean 0 and standard deviation `std`."""
 
     std: float = 0.05
 
@@ -73,9 +73,9 @@ class RandomNormal:
 
 @dataclass(frozen=True)
 class GlorotUniform:
-    """Uniform with variance ``2 / (n_in + n_out)``: the default of Keras and scikit-learn.
+    """Draw uniformly with variance ``2 / (n_in + n_out)``: the default of Keras and scikit-learn.
 
-    Keeps the variance of activations and of gradients about the same from layer to layer
+    This keeps the variance of activations and of gradients about the same from layer to layer
     (Glorot and Bengio, 2010).
     """
 
@@ -86,7 +86,7 @@ class GlorotUniform:
 
 @dataclass(frozen=True)
 class GlorotNormal:
-    """Normal with variance ``2 / (n_in + n_out)``; see `GlorotUniform`."""
+    """Draw normally with variance ``2 / (n_in + n_out)``; see `GlorotUniform`."""
 
     def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
         return rng.normal(0.0, np.sqrt(2.0 / sum(shape)), shape)
@@ -94,9 +94,9 @@ class GlorotNormal:
 
 @dataclass(frozen=True)
 class HeNormal:
-    """Normal with variance ``2 / n_in``: Glorot's idea for ReLU.
+    """Draw normally with variance ``2 / n_in``: Glorot's idea for ReLU.
 
-    A ReLU silences half its inputs, hence the 2 (He et al., 2015).
+    The 2 makes up for the half of its inputs that a ReLU sets to 0 (He et al., 2015).
     """
 
     def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
@@ -105,7 +105,7 @@ class HeNormal:
 
 @dataclass(frozen=True)
 class HeUniform:
-    """Uniform with variance ``2 / n_in``; see `HeNormal`."""
+    """Draw uniformly with variance ``2 / n_in``; see `HeNormal`."""
 
     def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
         limit = np.sqrt(6.0 / shape[0])

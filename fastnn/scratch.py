@@ -7,8 +7,8 @@ its rows. Notation: a batch of m samples is ``x[m, n_in]``, and ``d_y`` is the g
 batch's mean loss with respect to ``y``.
 
 At the end it prints how much of the time went into matrix products, and how fast they were.
-Little of that is arithmetic: Python unpacks every number from an object of its own, and packs
-every product into a new one. What a processor can do instead is what `kernels` is about.
+Little of that time is arithmetic: Python unpacks every number from an object of its own, and packs
+every product into a new one. `fastnn.kernels` shows what a processor can do instead.
 """
 
 import argparse
@@ -52,7 +52,7 @@ class Measured:
 def matmul(a: Matrix, b: Matrix) -> Matrix:
     """``c[i, j] = sum over p of a[i, p] · b[p, j]``: each row of a times each column of b."""
     if len(a[0]) != len(b):
-        raise ValueError(f"a has {len(a[0])} columns, b has {len(b)} rows; they must be as many")
+        raise ValueError(f"a has {len(a[0])} columns, b has {len(b)} rows; the two must be equal")
     columns = transpose(b)
     # sum and map loop in C: as fast as Python gets without a package.
     return [[sum(map(mul, row, column)) for column in columns] for row in a]
@@ -69,12 +69,12 @@ def add_bias(a: Matrix, bias: Vector) -> Matrix:
 
 
 def sum_rows(a: Matrix) -> Vector:
-    """``sum over i of a[i, j]``: how each bias, part of every row, moves the loss."""
+    """``sum over i of a[i, j]``: the gradient of a bias, which is added to every row."""
     return [sum(column) for column in zip(*a, strict=True)]
 
 
 def relu(a: Matrix) -> Matrix:
-    """``max(a, 0)``: without it, two Dense layers would be worth no more than one."""
+    """``max(a, 0)``: without it, two Dense layers could compute no more than one."""
     return [[value if value > 0 else 0.0 for value in row] for row in a]
 
 
@@ -106,7 +106,7 @@ def softmax_cross_entropy(scores: Matrix, labels: list[int]) -> tuple[float, Mat
 
 
 def count_correct(scores: Matrix, labels: list[int]) -> int:
-    """How many rows have their highest score at their label."""
+    """Count the rows whose highest score is at their label."""
     return sum(z.index(max(z)) == label for z, label in zip(scores, labels, strict=True))
 
 
@@ -121,9 +121,9 @@ class Network:
 
     @classmethod
     def glorot(cls, n_in: int, n_hidden: int, n_out: int, rng: random.Random) -> "Network":
-        """Start from biases of 0 and weights in ±sqrt(6 / (rows + columns)).
+        """Start with biases of 0 and weights drawn from ±sqrt(6 / (rows + columns)).
 
-        So that signals keep their size on the way, forward and back (Glorot and Bengio, 2010).
+        Signals then keep their size on the way forward and back (Glorot and Bengio, 2010).
         """
 
         def weights(rows: int, columns: int) -> Matrix:
@@ -141,8 +141,8 @@ class Network:
     def backward(self, x: Matrix, hidden: Matrix, d_scores: Matrix) -> Gradients:
         """Apply the chain rule from the scores back to every parameter.
 
-        For ``y = x @ w + b`` it says ``d_w = xᵀ @ d_y``, ``d_b = sum_rows(d_y)`` and
-        ``d_x = d_y @ wᵀ``; the last is the ``d_y`` of the layer before.
+        For ``y = x @ w + b`` it gives ``d_w = xᵀ @ d_y``, ``d_b = sum_rows(d_y)`` and
+        ``d_x = d_y @ wᵀ``, which is the ``d_y`` of the layer before.
         """
         d_hidden = relu_backward(hidden, matmul(d_scores, transpose(self.w2)))
         d_w2, d_b2 = matmul(transpose(hidden), d_scores), sum_rows(d_scores)
@@ -150,7 +150,7 @@ class Network:
         return d_w1, d_b1, d_w2, d_b2
 
     def step(self, gradients: Gradients, learning_rate: float) -> None:
-        """``w -= learning_rate · d_w``: go a little downhill in every parameter."""
+        """``w -= learning_rate · d_w``: move every parameter a little downhill."""
 
         def descend(vector: Vector, slopes: Vector) -> Vector:
             return [v - learning_rate * d for v, d in zip(vector, slopes, strict=True)]
@@ -172,7 +172,7 @@ def train(
 ) -> Iterator[tuple[float, float]]:
     """Train in place; yield each epoch's mean loss and accuracy, taken before each step.
 
-    Every epoch takes the samples in a new order drawn by `rng`, or in theirs where it is None.
+    Every epoch takes the samples in a new order drawn by `rng`, or as they come if it is None.
     """
     x, y = samples
     order = list(range(len(x)))
@@ -191,7 +191,7 @@ def train(
 
 
 def load_digits() -> tuple[Samples, Samples]:
-    """Return training and test samples: in file order, each class's every fifth is for the test."""
+    """Return training and test samples; every fifth of a class, in file order, is for the test."""
     seen: Counter[int] = Counter()
     training: Samples = [], []
     test: Samples = [], []
@@ -206,7 +206,7 @@ def load_digits() -> tuple[Samples, Samples]:
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Train a network on digits without NumPy.")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--hidden", type=int, default=32, help="outputs of the hidden layer")
@@ -221,7 +221,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Train on the digits, and say where the time went."""
+    """Train on the digits, and print where the time went."""
     args = arguments()
     began = time.perf_counter()
     training, (x_test, y_test) = load_digits()

@@ -20,7 +20,7 @@ from fastnn import (
 )
 
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 3, 32, 0.2
-SAMPLES = 150  # no multiple of the batch size: the last batch is a smaller one
+SAMPLES = 150  # not a multiple of the batch size: the last batch is smaller
 TOLERANCE = 1e-9
 
 
@@ -65,7 +65,7 @@ def network():
     return network
 
 
-def test_it_trains_to_the_numbers_of_the_package(network):
+def test_scratch_trains_to_the_numbers_of_the_package(network):
     assert difference_from_package(network) <= TOLERANCE
 
 
@@ -106,13 +106,13 @@ def test_matmul_refuses_sizes_that_do_not_fit():
         scratch.matmul([[1.0, 2.0]], [[1.0]])
 
 
-def test_large_scores_do_not_overflow():
+def test_softmax_of_large_scores_does_not_overflow():
     loss, gradient = scratch.softmax_cross_entropy([[1000.0, 0.0]], [1])
     assert loss == 1000
     assert gradient == [[1, -1]]
 
 
-def test_its_split_is_the_package_s():
+def test_load_digits_splits_as_the_package_does():
     (x_train, y_train), (x_test, y_test) = scratch.load_digits()
     digits = datasets.load("digits", dtype="float64")
     np.testing.assert_array_equal(x_train, digits.x_train)
@@ -133,7 +133,7 @@ def run(*arguments):
     )
 
 
-def test_it_learns_the_digits_on_a_bare_interpreter():
+def test_scratch_learns_the_digits_on_a_bare_interpreter():
     result = run("--epochs", "8")
     assert result.returncode == 0, result.stderr
     *epochs, summary = result.stdout.splitlines()
@@ -151,7 +151,7 @@ def test_the_same_seed_prints_the_same_epoch():
 
 
 @pytest.mark.parametrize("arguments", [("--epochs", "0"), ("--learning-rate", "nan")])
-def test_bad_arguments_are_refused(arguments):
+def test_scratch_refuses_bad_arguments(arguments):
     result = run(*arguments)
     assert result.returncode == 2
     assert result.stdout == ""
@@ -159,7 +159,7 @@ def test_bad_arguments_are_refused(arguments):
     assert "Traceback" not in result.stderr
 
 
-def test_a_diverging_run_stops():
+def test_scratch_stops_a_diverging_run():
     result = run("--learning-rate", "1e300", "--epochs", "2")
     assert result.returncode == 1
     assert len(result.stdout.splitlines()) == 1
