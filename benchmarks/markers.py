@@ -1,4 +1,4 @@
-"""The generated blocks of README.md: where they are, what makes them, what is in them.
+"""The generated blocks of a document: where they are, and which commands make them.
 
 <!-- begin NAME: COMMAND; COMMAND -->
 ...
@@ -7,10 +7,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-BEGIN = re.compile(r"<!-- begin ([a-z-]+): (\S.*) -->")
-END = re.compile(r"<!-- end ([a-z-]+) -->")
+MARKER = re.compile(r"<!-- (?:begin ([a-z-]+): (\S.*)|end ([a-z-]+)) -->")
 LIKE_A_MARKER = re.compile(r"<!--\s*(begin|end)\b", re.IGNORECASE)
 
 
@@ -31,45 +30,42 @@ class Block:
 def find_blocks(text: str) -> dict[str, Block]:
     """Return the blocks of a text by name, in order."""
     blocks: dict[str, Block] = {}
-    opened: tuple[str, str, int] | None = None
+    opened: Block | None = None
     for number, line in enumerate(text.splitlines()):
+        if not LIKE_A_MARKER.search(line):
+            continue
         where = f"line {number + 1}: {line.strip()!r}"
-        if begin := BEGIN.fullmatch(line):
-            if opened:
-                raise MarkerError(f"{where} is inside of the block {opened[0]!r}")
-            if begin[1] in blocks:
-                raise MarkerError(f"{where}: there is a block of this name already")
-            opened = begin[1], begin[2], number + 1
-        elif end := END.fullmatch(line):
-            if not opened or end[1] != opened[0]:
-                raise MarkerError(f"{where} ends a block that is not open")
-            name, commands, start = opened
-            blocks[name] = Block(name, _split(commands, where), start, number)
-            opened = None
-        elif LIKE_A_MARKER.search(line):
+        marker = MARKER.fullmatch(line)
+        if not marker:
             raise MarkerError(
                 f"{where} is neither '<!-- begin NAME: COMMAND -->' nor '<!-- end NAME -->'"
             )
+        begins, commands, ends = marker.groups()
+        if ends:
+            if not opened or ends != opened.name:
+                raise MarkerError(f"{where} ends a block that is not open")
+            blocks[ends], opened = replace(opened, stop=number), None
+        elif opened:
+            raise MarkerError(f"{where} is inside of the block {opened.name!r}")
+        elif begins in blocks:
+            raise MarkerError(f"{where}: there is a block of this name already")
+        else:
+            opened = Block(begins, _split(commands, where), start=number + 1, stop=number + 1)
     if opened:
-        raise MarkerError(f"the block {opened[0]!r} has no end")
+        raise MarkerError(f"the block {opened.name!r} has no end")
     return blocks
 
 
 def _split(commands: str, where: str) -> tuple[str, ...]:
-    """Part the commands at semicolons, but for those in quotes."""
+    """Split the commands at semicolons outside quotes."""
     parts = tuple(part.strip() for part in re.findall(r"""(?:"[^"]*"|'[^']*'|[^;"'])+""", commands))
     if not all(parts):
         raise MarkerError(f"{where} has an empty command")
     return parts
 
 
-def body(text: str, block: Block) -> str:
-    """Return what a block holds now."""
-    return "\n".join(text.splitlines()[block.start : block.stop])
-
-
 def fill(text: str, contents: Mapping[str, str]) -> str:
-    """Return the text with the named blocks' contents replaced, all else as it was."""
+    """Return the text with the contents of the named blocks replaced, all else as it was."""
     lines = text.splitlines()
     blocks = find_blocks(text)
     if unknown := contents.keys() - blocks.keys():
