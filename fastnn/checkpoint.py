@@ -1,13 +1,13 @@
 """Networks and trainings on disk: safetensors files, replaced as a whole or not at all.
 
 A network's file holds its parameters by name, and its architecture in the metadata. A
-training's file holds besides that the optimiser's vectors, the random states and the history:
+training's file holds besides that the optimizer's vectors, the random states and the history:
 what it takes to go on bit for bit. Neither can run code when it is read.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import safetensors.numpy
 
 from fastnn.history import Epoch, History
 from fastnn.kernels import Kernel
-from fastnn.layers import LAYERS
+from fastnn.layers import LAYERS, Layer
 from fastnn.network import Sequential
 from fastnn.optimizers import Optimizer
 from fastnn.training import Training
@@ -34,14 +34,18 @@ def save_network(net: Sequential, path: str | Path) -> None:
     _write(path, dict(net.parameters), {"architecture": _architecture(net)})
 
 
-def load_network(path: str | Path, *, kernel: str | Kernel = "numba") -> Sequential:
+def load_network(
+    path: str | Path, *, kernel: str | Kernel | None = None, custom: Iterable[type[Layer]] = ()
+) -> Sequential:
     """Build the network that `save_network` wrote to `path`.
 
     Parameters
     ----------
     path : path-like
-    kernel : str or Kernel
+    kernel : str or Kernel, optional
         As `Sequential` takes it.
+    custom : iterable of Layer classes
+        One's own, if the network has such layers: a file never runs code by being read.
 
     Raises
     ------
@@ -53,10 +57,12 @@ def load_network(path: str | Path, *, kernel: str | Kernel = "numba") -> Sequent
     tensors, metadata = _read(path)
     try:
         architecture = metadata["architecture"]
-        layers = [LAYERS[spec.pop("type")](**spec) for spec in architecture["layers"]]
+        layers = [_build_layer(path, spec, custom) for spec in architecture["layers"]]
         net = Sequential(layers, kernel=kernel, dtype=architecture["dtype"])
+    except CheckpointError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} holds no FastNN network: {error!r}") from error
+        raise CheckpointError(f"{path} does not hold a FastNN network: {error!r}") from error
     _fill(dict(net.parameters), tensors, path)
     return net
 
@@ -109,14 +115,31 @@ def load_training(
         optimizer.restore(saved["steps"], _part("optimizer/", tensors))
         net.random_state[:] = tensors["random_state"]
     except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} holds no FastNN training: {error!r}") from error
+        raise CheckpointError(f"{path} does not hold a FastNN training: {error!r}") from error
     _fill(dict(net.parameters), _part("parameters/", tensors), path)
     return rng, history
 
 
 def _architecture(net: Sequential) -> dict[str, Any]:
-    layers = [{"type": type(layer).__name__, **layer.config()} for layer in net.layers]
+    layers = [{"type": _type_name(type(layer)), **layer.config()} for layer in net.layers]
     return {"layers": layers, "dtype": net.dtype.name}
+
+
+def _type_name(layer: type[Layer]) -> str:
+    """Return the name of a layer's class, with its module if it is anybody's own."""
+    name = layer.__name__
+    return name if LAYERS.get(name) is layer else f"{layer.__module__}:{name}"
+
+
+def _build_layer(path: str | Path, spec: Mapping[str, Any], custom: Iterable[type[Layer]]) -> Layer:
+    place, _, name = spec["type"].rpartition(":")
+    known = {layer.__name__: layer for layer in custom} if place else LAYERS
+    if name not in known:
+        raise CheckpointError(
+            f"{path} has a layer {spec['type']}, which is not one of FastNN's: "
+            f"hand over its class, as load_network(path, custom=[{name}])"
+        )
+    return known[name](**{key: value for key, value in spec.items() if key != "type"})
 
 
 def _part(prefix: str, tensors: Tensors) -> Tensors:
@@ -165,4 +188,4 @@ def _read(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
             metadata = {key: json.loads(text) for key, text in (file.metadata() or {}).items()}
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
     except (safetensors.SafetensorError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} is no whole safetensors file: {error}") from error
+        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error

@@ -1,20 +1,16 @@
 """Samples on their way into a step: checked once, then taken batch by batch."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
 from fastnn.kernels.interface import Array
-from fastnn.kernels.ops import elementwise
 from fastnn.losses import Loss, Targets
 from fastnn.plan import Plan
 from fastnn.scaled import ScaledBytes
 
-if TYPE_CHECKING:
-    from fastnn.network import Sequential
-
 Inputs = Array | ScaledBytes
+
+GRADIENT_DESCENTS = ("batch", "mini-batch", "stochastic")
 
 
 class Batches:
@@ -54,15 +50,15 @@ class Batches:
         """
         if size == len(self) and not isinstance(self.x, ScaledBytes):
             return self.x, self.targets
-        batch = plan.empty(size, self.x.shape[1])
-        targets = np.empty((size, *self.targets.shape[1:]), self.targets.dtype)
+        batch = plan.zeros(size, self.x.shape[1])
+        targets = np.zeros((size, *self.targets.shape[1:]), self.targets.dtype)
         with plan.section("batch"):
             if isinstance(self.x, ScaledBytes):
-                plan.call(elementwise.take_bytes, self.x.values, self.order, self._start, batch)
+                plan.call("take_bytes", self.x.values, self.order, self._start, batch)
             else:
-                plan.call(elementwise.take_rows, self.x, self.order, self._start, batch)
-            plan.call(elementwise.take_rows, self.targets, self.order, self._start, targets)
-            plan.call(elementwise.next_batch, self._start, size)
+                plan.call("take_rows", self.x, self.order, self._start, batch)
+            plan.call("take_rows", self.targets, self.order, self._start, targets)
+            plan.call("next_batch", self._start, size)
         return batch, targets
 
     def restart(self, rng: np.random.Generator | None = None) -> None:
@@ -76,10 +72,31 @@ class Batches:
             rng.shuffle(self.order)
 
 
+def check_inputs(x: npt.ArrayLike, n_in: int, dtype: np.dtype[np.floating]) -> Array:
+    """Return `x` as a C-contiguous array of shape (samples, n_in) and of a dtype.
+
+    Raises
+    ------
+    ValueError
+        The shape is another.
+
+    """
+    x = np.asarray(x)
+    if x.ndim != 2 or x.shape[1] != n_in:
+        raise ValueError(f"x has shape {x.shape}; (samples, {n_in}) is needed")
+    return np.ascontiguousarray(x, dtype)
+
+
 def check_data(
-    net: "Sequential", loss: Loss, x: npt.ArrayLike, y: npt.ArrayLike
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    loss: Loss,
+    n_in: int,
+    n_out: int,
+    dtype: np.dtype[np.floating],
 ) -> tuple[Inputs, Targets]:
-    """Return inputs and targets as the network and the loss compute with them.
+    """Return inputs and targets as a network and a loss compute with them.
 
     Raises
     ------
@@ -87,9 +104,9 @@ def check_data(
         They do not fit the network, the loss or one another, are not finite, or there are none.
 
     """
-    as_bytes = isinstance(x, ScaledBytes) and x.dtype == net.dtype and x.shape[1] == net.n_in
-    inputs: Inputs = x if as_bytes else net.check_inputs(x)  # type: ignore[assignment]
-    targets = loss.targets(y, net.n_out, net.dtype)
+    as_bytes = isinstance(x, ScaledBytes) and x.dtype == dtype and x.shape[1] == n_in
+    inputs: Inputs = x if as_bytes else check_inputs(x, n_in, dtype)  # type: ignore[assignment]
+    targets = loss.targets(y, n_out, dtype)
     if len(inputs) != len(targets):
         raise ValueError(f"x has {len(inputs)} samples, y has {len(targets)}")
     if len(inputs) == 0:
@@ -97,3 +114,27 @@ def check_data(
     if not as_bytes and not np.isfinite([inputs.min(), inputs.max()]).all():  # NaN is both
         raise ValueError("x holds NaN or infinity; finite numbers are needed")
     return inputs, targets
+
+
+def resolve_batch_size(gradient_descent: str, batch_size: int | None, samples: int) -> int:
+    """Return how many samples make one step.
+
+    Raises
+    ------
+    ValueError
+        An unknown name, a size below 1, or a size that contradicts the name.
+
+    """
+    sizes = {"batch": samples, "mini-batch": batch_size or 32, "stochastic": 1}
+    if gradient_descent not in sizes:
+        allowed = ", ".join(GRADIENT_DESCENTS)
+        raise ValueError(f"unknown gradient descent {gradient_descent!r}; there are: {allowed}")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    size = sizes[gradient_descent]
+    if batch_size is not None and batch_size != size:
+        raise ValueError(
+            f"gradient descent {gradient_descent!r} makes a step from {size} of {samples} samples, "
+            f"which contradicts batch_size={batch_size}"
+        )
+    return min(size, samples)

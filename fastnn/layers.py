@@ -6,7 +6,7 @@ the gradient of the loss with respect to the layer's output ``y``, and so on: a 
 takes ``dy`` and gives ``dx``, which is the ``dy`` of the layer before.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -14,27 +14,50 @@ import numpy.typing as npt
 
 from fastnn.initializers import Given, GlorotUniform, Initializer, Zeros
 from fastnn.kernels.interface import Array
-from fastnn.kernels.ops import elementwise
-from fastnn.plan import Plan
+from fastnn.plan import Function, Plan
 
 
 class Layer:
     """A differentiable function of a batch; the base class changes nothing.
 
-    A layer with parameters says their shapes and initialisers, and is handed views into the
+    A layer with parameters says their shapes and initializers, and is handed views into the
     network's vectors with `bind`.
+
+    Attributes
+    ----------
+    n_in, n_out : int or None
+        Number of features that come in and go out. None: any number, and as many go out.
+    initializers : mapping from str to Initializer
+        How each parameter starts.
+    stream : int
+        Set by the network: tells apart the random numbers of its layers.
+
     """
 
-    n_in: int | None = None  # None: takes any number of features, and gives as many
+    n_in: int | None = None
     n_out: int | None = None
     initializers: Mapping[str, Initializer] = {}
+    stream = 0
+
+    # What the network has to know of a layer.
+    needs_random: ClassVar[bool] = False  # draws from ``plan.random_state`` in training
+    reads_output: ClassVar[bool] = True  # `backward` reads ``y``: nobody may overwrite it
+    gives_probabilities: ClassVar[bool] = False  # what a loss computes along with itself
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the parameters."""
+        """Return the names and shapes of the parameters."""
         return {}
 
     def bind(self, parameters: dict[str, Array], gradients: dict[str, Array]) -> None:
-        """Take the views that the layer's parameters and gradients live in."""
+        """Take the views that the layer's parameters and gradients live in.
+
+        They become attributes: ``weights`` and, for its gradient, ``d_weights``.
+        """
+        for name, view in parameters.items():
+            if hasattr(self, f"d_{name}"):
+                raise ValueError(f"{self} is part of a network already; build a new layer")
+            setattr(self, name, view)
+            setattr(self, f"d_{name}", gradients[name])
 
     def forward(self, plan: Plan, x: Array) -> Array:
         """Write down how ``y`` is computed from ``x[m, n_in]``, and return ``y[m, n_out]``."""
@@ -43,8 +66,8 @@ class Layer:
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
         """Write down how gradients are computed from ``dy``, and return ``dx``.
 
-        `needs_dx` is false for the first layer with parameters: nobody takes its ``dx``.
-        Nobody else reads ``dy``: it may be overwritten, and be ``dx`` itself.
+        `needs_dx` is false for the first layer with parameters: nothing takes its ``dx``.
+        Nothing else reads ``dy``: it may be overwritten, and be ``dx`` itself.
         """
         raise NotImplementedError
 
@@ -85,6 +108,7 @@ class Dense(Layer):
     bias: Array
     d_weights: Array
     d_bias: Array
+    reads_output = False
 
     def __init__(
         self,
@@ -110,27 +134,20 @@ class Dense(Layer):
         """``weights`` of shape (n_in, n_out), ``bias`` of shape (n_out,)."""
         return {"weights": (self.n_in, self.n_out), "bias": (self.n_out,)}
 
-    def bind(self, parameters: dict[str, Array], gradients: dict[str, Array]) -> None:
-        """Take the views that weights, bias and their gradients live in."""
-        if hasattr(self, "weights"):
-            raise ValueError(f"{self} is part of a network already; build a new layer")
-        self.weights, self.bias = parameters["weights"], parameters["bias"]
-        self.d_weights, self.d_bias = gradients["weights"], gradients["bias"]
-
     def forward(self, plan: Plan, x: Array) -> Array:
         """``y = x @ w + b``."""
-        y = plan.empty(len(x), self.weights.shape[1])
+        y = plan.zeros(len(x), self.n_out)
         plan.matmul(x, self.weights, y)
-        plan.call(elementwise.add_bias, self.bias, y)
+        plan.add_bias(self.bias, y)
         return y
 
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
         """``dw = xᵀ @ dy``, ``db = sum(dy)`` over the batch, ``dx = dy @ wᵀ``."""
         plan.matmul(x.T, dy, self.d_weights)
-        plan.call(elementwise.sum_rows, dy, self.d_bias)
+        plan.sum_rows(dy, self.d_bias)
         if not needs_dx:
             return None
-        dx = plan.empty(*x.shape)
+        dx = plan.zeros(*x.shape)
         plan.matmul(dy, self.weights.T, dx)
         return dx
 
@@ -140,62 +157,48 @@ class Dense(Layer):
 
 
 class Activation(Layer):
-    """An element-wise or row-wise function without parameters, ``y = f(x)``.
+    """A function without parameters, the same for every element: ``y = f(x)``.
 
-    A subclass names two passes: ``function(x, y)``, and ``derivative(y, dy)``, which turns
-    ``dy`` into ``dx`` and needs to know no more than what came out.
+    A subclass names two functions of numbers, in `fastnn.kernels.ops.activations`, or gives its
+    own: plain Python, which is compiled.
+
+    Attributes
+    ----------
+    function : str or callable
+        ``f(x, *parameters)``.
+    gradient : str or callable
+        Turns ``dy`` into ``dx``: ``f_gradient(y, dy, *parameters)``, if what came out says enough;
+        ``f_gradient(x, y, dy, *parameters)`` if it `reads_input`.
+    reads_input : bool
+        Whether the gradient has to know what came in. If not, ``y`` may take its place.
+    parameters : tuple of float
+        What goes along with each element, such as a slope.
+
     """
 
-    function: ClassVar[Callable[..., None]]
-    derivative: ClassVar[Callable[..., None]]
+    function: ClassVar[Function]
+    gradient: ClassVar[Function]
+    reads_input: ClassVar[bool] = False
+    parameters: tuple[float, ...] = ()
 
     def forward(self, plan: Plan, x: Array) -> Array:
-        """``y = f(x)``; after a Dense layer in place, in one pass with its bias."""
-        if plan.fuse_bias(type(self).function, x):
-            return x
-        y = plan.empty(*x.shape)
-        plan.call(type(self).function, x, y)
-        return y
+        """``y = f(x)``; after a Dense layer in place, in one op with its bias."""
+        in_place = not self.reads_input
+        return plan.activate(type(self).function, x, *self.parameters, in_place=in_place)
 
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
-        """``dx = dy · f'(x)``, with ``f'`` written in terms of ``y``; in place."""
-        plan.call(type(self).derivative, y, dy)
-        return dy
+        """``dx = dy · f'(x)``, in place."""
+        arrays = (x, y, dy) if self.reads_input else (y, dy)
+        return plan.activate_gradient(type(self).gradient, *arrays, parameters=self.parameters)
 
 
 class ReLU(Activation):
     """``max(x, 0)``."""
 
-    function = staticmethod(elementwise.relu)
-    derivative = staticmethod(elementwise.relu_backward)
+    function, gradient = "relu", "relu_gradient"
 
 
-class Sigmoid(Activation):
-    """``1 / (1 + exp(-x))``."""
-
-    function = staticmethod(elementwise.sigmoid)
-    derivative = staticmethod(elementwise.sigmoid_backward)
-
-
-class Tanh(Activation):
-    """Hyperbolic tangent."""
-
-    function = staticmethod(elementwise.tanh)
-    derivative = staticmethod(elementwise.tanh_backward)
-
-
-class Softmax(Activation):
-    """``exp(x) / sum(exp(x))`` along each row: scores become probabilities.
-
-    As a network's last layer, under `fastnn.losses.SoftmaxCrossEntropy`, it is fused with
-    the loss in training.
-    """
-
-    function = staticmethod(elementwise.softmax)
-    derivative = staticmethod(elementwise.softmax_backward)
-
-
-class LeakyReLU(Layer):
+class LeakyReLU(Activation):
     """``x`` where it is positive, ``negative_slope * x`` elsewhere.
 
     Parameters
@@ -205,27 +208,52 @@ class LeakyReLU(Layer):
 
     """
 
+    function, gradient = "leaky_relu", "leaky_relu_gradient"
+
     def __init__(self, negative_slope: float = 0.3) -> None:
         if not negative_slope >= 0:
             raise ValueError(f"negative_slope must be at least 0, not {negative_slope!r}")
         self.negative_slope = float(negative_slope)
-
-    def forward(self, plan: Plan, x: Array) -> Array:
-        """``y = x`` or ``negative_slope · x``, as in `Activation`."""
-        if plan.fuse_bias(elementwise.leaky_relu, x, self.negative_slope):
-            return x
-        y = plan.empty(*x.shape)
-        plan.call(elementwise.leaky_relu, x, self.negative_slope, y)
-        return y
-
-    def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
-        """``dx = dy`` or ``negative_slope · dy``, in place."""
-        plan.call(elementwise.leaky_relu_backward, y, self.negative_slope, dy)
-        return dy
+        self.parameters = (self.negative_slope,)
 
     def config(self) -> dict[str, int | float]:
         """``negative_slope``."""
         return {"negative_slope": self.negative_slope}
+
+
+class Sigmoid(Activation):
+    """``1 / (1 + exp(-x))``."""
+
+    function, gradient = "sigmoid", "sigmoid_gradient"
+    gives_probabilities = True
+
+
+class Tanh(Activation):
+    """Hyperbolic tangent."""
+
+    function, gradient = "tanh", "tanh_gradient"
+
+
+class Softmax(Layer):
+    """``exp(x) / sum(exp(x))`` along each row: scores become probabilities.
+
+    As a network's last layer, under `fastnn.losses.SoftmaxCrossEntropy`, it is fused with
+    the loss in training.
+    """
+
+    gives_probabilities = True
+
+    def forward(self, plan: Plan, x: Array) -> Array:
+        """``y = softmax(x)``."""
+        y = plan.zeros(*x.shape)
+        plan.call("softmax", plan.contiguous(x), y)
+        return y
+
+    def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
+        """``dx = y · (dy - sum(y · dy))``, in place."""
+        dx = plan.contiguous(dy)
+        plan.call("softmax_gradient", y, dx)
+        return dx
 
 
 class Dropout(Layer):
@@ -241,7 +269,7 @@ class Dropout(Layer):
 
     """
 
-    stream = 0  # set by the network, so that no two layers draw the same mask
+    needs_random = True
 
     def __init__(self, rate: float = 0.5) -> None:
         if not 0 <= rate < 1:
@@ -252,16 +280,16 @@ class Dropout(Layer):
         """``y = x · mask / (1 - rate)`` in training, ``x`` itself otherwise."""
         if not plan.training:
             return x
-        y = plan.empty(*x.shape)
-        plan.call(elementwise.dropout, x, self.rate, plan.random_state, self.stream, y)
+        y = plan.zeros(*x.shape)
+        plan.call("dropout", plan.contiguous(x), self.rate, plan.random_state, self.stream, y)
         return y
 
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
-        """``dx = dy · mask / (1 - rate)``: the same pass draws the same mask again."""
+        """``dx = dy · mask / (1 - rate)``: the same op draws the same mask again."""
         if not plan.training:
             return dy
-        dx = plan.empty(*x.shape)
-        plan.call(elementwise.dropout, dy, self.rate, plan.random_state, self.stream, dx)
+        dx = plan.zeros(*x.shape)
+        plan.call("dropout", plan.contiguous(dy), self.rate, plan.random_state, self.stream, dx)
         return dx
 
     def config(self) -> dict[str, int | float]:

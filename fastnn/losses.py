@@ -1,6 +1,6 @@
 """Losses: what a network's outputs cost, and the gradient that training starts from.
 
-A loss says which targets it takes, and writes its pass down in a plan. Softmax cross-entropy
+A loss says which targets it takes, and which op computes it. Softmax cross-entropy
 and binary cross-entropy are computed from the scores *before* the softmax or the sigmoid,
 where loss and activation together are stable and their gradient is a difference. A network
 may end in that activation, so that ``net(x)`` gives probabilities; training then leaves it to
@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn import kernels
+from fastnn.kernels.finding import class_of
 from fastnn.kernels.interface import Array
-from fastnn.kernels.ops import losses as passes
 from fastnn.layers import Layer, Sigmoid, Softmax
-from fastnn.plan import Plan
+from fastnn.plan import Op, Plan
 
 Targets = npt.NDArray[np.generic]
 
@@ -26,6 +26,10 @@ class Loss:
 
     Attributes
     ----------
+    op : str or callable
+        What computes the loss and its gradient, ``op(outputs, targets, totals, d_outputs)``: a
+        name in `fastnn.kernels.ops.losses`, which says what it has to add to ``totals``, or a
+        function of one's own.
     activation : type of Layer or None
         The last layer that is computed as part of this loss.
     has_accuracy : bool
@@ -35,6 +39,7 @@ class Loss:
 
     """
 
+    op: ClassVar[Op]
     activation: ClassVar[type[Layer] | None] = None
     has_accuracy: ClassVar[bool] = True
     takes_labels: ClassVar[bool] = False
@@ -42,20 +47,46 @@ class Loss:
     def targets(self, y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Targets:
         """Return `y` as the array that this loss computes with, checked.
 
+        Here it is finite numbers of shape (m, n_outputs), or (m,) where there is one output.
+
         Raises
         ------
         ValueError
             The shape does not fit `n_outputs`, or a value is not allowed.
 
         """
-        raise NotImplementedError
+        return _columns(y, n_outputs, dtype)
 
     def plan(self, plan: Plan, outputs: Array, targets: Targets, totals: Array) -> Array:
         """Write down the loss and its gradient; return ``d_outputs``, shaped as `outputs`.
 
         `totals` is added to, see `fastnn.kernels.ops.losses`.
         """
-        raise NotImplementedError
+        d_outputs = plan.zeros(*outputs.shape)
+        plan.call(self._op(targets), plan.contiguous(outputs), targets, totals, d_outputs)
+        return d_outputs
+
+    def _op(self, targets: Targets) -> Op:
+        """Return the op for these targets."""
+        return type(self).op
+
+    def fuses(self, last: Layer) -> bool:
+        """Return whether a network's last layer is computed as part of this loss.
+
+        Raises
+        ------
+        ValueError
+            The layer gives probabilities, but not those that the loss is computed on.
+
+        """
+        if self.activation is None or not last.gives_probabilities:
+            return False
+        if not isinstance(last, self.activation):
+            raise ValueError(
+                f"{self} is computed on {self.activation.__name__}, "
+                f"but the network ends in {type(last).__name__}"
+            )
+        return True
 
     def __call__(self, outputs: Array, y: npt.ArrayLike) -> float:
         """Return the mean loss of `outputs` (scores, where `activation` is not None)."""
@@ -67,11 +98,15 @@ class Loss:
         return self._evaluate(outputs, y)[1]
 
     def _evaluate(self, outputs: Array, y: npt.ArrayLike) -> tuple[Array, Array]:
+        from fastnn.engine import Execution  # noqa: PLC0415 - loads Numba
+
+        targets = self.targets(y, outputs.shape[1], outputs.dtype)
+        if len(targets) != len(outputs):
+            raise ValueError(f"outputs have {len(outputs)} rows, y has {len(targets)}")
         plan = Plan(kernels.get("numpy"), outputs.dtype)  # no product in it: any kernel will do
         totals = np.zeros(3)
-        targets = self.targets(y, outputs.shape[1], outputs.dtype)
         gradient = self.plan(plan, np.ascontiguousarray(outputs), targets, totals)
-        plan.run()
+        Execution(plan).run()
         return totals, gradient
 
     def __repr__(self) -> str:
@@ -85,6 +120,7 @@ class SoftmaxCrossEntropy(Loss):
     (m, n_outputs).
     """
 
+    op = "softmax_cross_entropy"
     activation = Softmax
     takes_labels = True
 
@@ -105,13 +141,9 @@ class SoftmaxCrossEntropy(Loss):
             )
         return y.astype(np.int64)
 
-    def plan(self, plan: Plan, outputs: Array, targets: Targets, totals: Array) -> Array:
+    def _op(self, targets: Targets) -> Op:
         """``dz = (softmax(z) - onehot) / m``."""
-        by_label = targets.ndim == 1
-        name = "softmax_cross_entropy" if by_label else "softmax_cross_entropy_one_hot"
-        d_outputs = plan.empty(*outputs.shape)
-        plan.call(getattr(passes, name), outputs, targets, totals, d_outputs)
-        return d_outputs
+        return self.op if targets.ndim == 1 else f"{self.op}_one_hot"
 
 
 class BinaryCrossEntropy(Loss):
@@ -121,6 +153,7 @@ class BinaryCrossEntropy(Loss):
     there is one output.
     """
 
+    op = "binary_cross_entropy"  # dz = (sigmoid(z) - t) / (m · n_outputs)
     activation = Sigmoid
 
     def targets(self, y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Targets:
@@ -130,12 +163,6 @@ class BinaryCrossEntropy(Loss):
             raise ValueError(f"targets lie in {targets.min()}…{targets.max()}; 0…1 is allowed")
         return targets
 
-    def plan(self, plan: Plan, outputs: Array, targets: Targets, totals: Array) -> Array:
-        """``dz = (sigmoid(z) - t) / (m · n_outputs)``."""
-        d_outputs = plan.empty(*outputs.shape)
-        plan.call(passes.binary_cross_entropy, outputs, targets, totals, d_outputs)
-        return d_outputs
-
 
 class MeanSquaredError(Loss):
     """``(y - t)²``, the mean over every element of the batch, as in Keras and PyTorch.
@@ -143,17 +170,8 @@ class MeanSquaredError(Loss):
     Targets have shape (m, n_outputs), or (m,) where there is one output.
     """
 
+    op = "mean_squared_error"  # dy = 2 (y - t) / (m · n_outputs)
     has_accuracy = False
-
-    def targets(self, y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Targets:
-        """Values as `dtype`, of shape (m, n_outputs)."""
-        return _columns(y, n_outputs, dtype)
-
-    def plan(self, plan: Plan, outputs: Array, targets: Targets, totals: Array) -> Array:
-        """``dy = 2 (y - t) / (m · n_outputs)``."""
-        d_outputs = plan.empty(*outputs.shape)
-        plan.call(passes.mean_squared_error, outputs, targets, totals, d_outputs)
-        return d_outputs
 
 
 def _columns(y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Array:
@@ -182,3 +200,15 @@ LOSSES: dict[str, type[Loss]] = {
     "bce": BinaryCrossEntropy,
     "mse": MeanSquaredError,
 }
+
+
+def get(loss: str | Loss) -> Loss:
+    """Return a loss: itself, by its name in `LOSSES`, or as ``MODULE:NAME`` or ``FILE.py:NAME``.
+
+    Raises
+    ------
+    ValueError
+        There is no such loss.
+
+    """
+    return loss if isinstance(loss, Loss) else class_of(loss, LOSSES, Loss)()

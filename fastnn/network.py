@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn import kernels
+from fastnn.data import Inputs, check_data, check_inputs
+from fastnn.engine import Bound, Execution
 from fastnn.inference import Predictor
 from fastnn.kernels.interface import DTYPES, Array, Kernel
-from fastnn.kernels.ops import elementwise
-from fastnn.layers import Dropout, Layer, Sigmoid, Softmax
+from fastnn.layers import Layer
 from fastnn.losses import Loss, SoftmaxCrossEntropy, Targets
 from fastnn.objective import Objective
 from fastnn.optimizers import SGD, Optimizer
@@ -25,8 +26,8 @@ class Sequential:
     ----------
     layers : sequence of Layer
         Their sizes must fit; at least one of them has parameters.
-    kernel : str or Kernel
-        What computes the matrix products, see ``kernels.names()``.
+    kernel : str or Kernel, optional
+        What computes the matrix products, see `fastnn.kernels.get`.
     dtype : {"float32", "float64"}
         Of parameters, gradients and everything computed.
     rng : int or numpy.random.Generator
@@ -52,7 +53,7 @@ class Sequential:
         self,
         layers: Sequence[Layer],
         *,
-        kernel: str | Kernel = "numba",
+        kernel: str | Kernel | None = None,
         dtype: npt.DTypeLike = "float32",
         rng: int | np.random.Generator = 0,
     ) -> None:
@@ -62,7 +63,7 @@ class Sequential:
             raise ValueError(f"dtype must be float32 or float64, not {self.dtype}")
         self.names = _names(self.layers)
         self.n_in, self.n_out = _check_sizes(self.layers, self.names)
-        self.kernel = kernel
+        self.kernel = kernels.get(kernel)
         self._initialize(np.random.default_rng(rng))
 
     def _initialize(self, rng: np.random.Generator) -> None:
@@ -83,8 +84,7 @@ class Sequential:
             for parameter in own:
                 view = self.parameters[f"{name}.{parameter}"]
                 view[...] = layer.initializers[parameter](rng, view.shape)
-            if isinstance(layer, Dropout):
-                layer.stream = stream
+            layer.stream = stream
         self.random_state = np.array([rng.integers(2**63), 0], np.uint64)
 
     @property
@@ -94,8 +94,8 @@ class Sequential:
 
     @kernel.setter
     def kernel(self, kernel: str | Kernel) -> None:
-        self._kernel = kernels.get(kernel) if isinstance(kernel, str) else kernel
-        self._predictor = Predictor(self)
+        self._kernel = kernels.get(kernel)
+        self._predictor = self.predictor()
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -129,7 +129,13 @@ class Sequential:
             `batch_size` is below 1.
 
         """
-        return Predictor(self, batch_size)
+        return Predictor(self._bound, self.n_in, self.n_out, self.dtype, batch_size)
+
+    def _bound(self, rows: int) -> Bound:
+        """Return what computes the outputs for so many rows."""
+        plan = Plan(self.kernel, self.dtype)
+        plan.output(self.plan_forward(plan, plan.input(rows, self.n_in))[-1])
+        return Execution(plan, threads=False).bind()
 
     def objective(self, x: npt.ArrayLike, y: npt.ArrayLike, *, loss: Loss) -> Objective:
         """Return the loss on some samples and its gradient, as a function of the parameters.
@@ -147,7 +153,10 @@ class Sequential:
             The data do not fit the network or the loss, or are not finite.
 
         """
-        return Objective(self, x, y, loss)
+        inputs, targets = self.check_data(x, y, loss)
+        plan, totals = Plan(self.kernel, self.dtype), np.zeros(3)
+        self.plan_gradients(plan, np.asarray(inputs), targets, loss, totals)
+        return Objective(plan, totals, len(inputs), self.parameters, self.gradients)
 
     def check_inputs(self, x: npt.ArrayLike) -> Array:
         """Return `x` as an array of shape (m, n_in), of the dtype of the network.
@@ -158,10 +167,18 @@ class Sequential:
             The shape is another.
 
         """
-        x = np.asarray(x)
-        if x.ndim != 2 or x.shape[1] != self.n_in:
-            raise ValueError(f"x has shape {x.shape}; (samples, {self.n_in}) is needed")
-        return np.ascontiguousarray(x, self.dtype)
+        return check_inputs(x, self.n_in, self.dtype)
+
+    def check_data(self, x: npt.ArrayLike, y: npt.ArrayLike, loss: Loss) -> tuple[Inputs, Targets]:
+        """Return inputs and targets as the network and the loss compute with them.
+
+        Raises
+        ------
+        ValueError
+            See `fastnn.data.check_data`.
+
+        """
+        return check_data(x, y, loss=loss, n_in=self.n_in, n_out=self.n_out, dtype=self.dtype)
 
     def plan(
         self, batch_size: int, *, loss: Loss | None = None, optimizer: Optimizer | None = None
@@ -181,11 +198,11 @@ class Sequential:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         loss = loss or SoftmaxCrossEntropy()
         plan = self.training_plan()
-        inputs = plan.empty(batch_size, self.n_in)
+        inputs = plan.zeros(batch_size, self.n_in)
         if loss.takes_labels:
             targets: Targets = np.zeros(batch_size, np.int64)
         else:
-            targets = plan.empty(batch_size, self.n_out)
+            targets = plan.zeros(batch_size, self.n_out)
         self.plan_step(plan, inputs, targets, loss, optimizer or SGD(), np.zeros(3))
         return plan
 
@@ -206,8 +223,8 @@ class Sequential:
         self.plan_gradients(plan, inputs, targets, loss, totals)
         with plan.section("update"):
             optimizer.plan(plan, self.parameters.flat, self.gradients.flat)
-            if any(isinstance(layer, Dropout) for layer in self.layers):
-                plan.call(elementwise.next_random_state, self.random_state)
+            if any(layer.needs_random for layer in self.layers):
+                plan.call("next_random_state", self.random_state)
 
     def plan_gradients(
         self, plan: Plan, inputs: Array, targets: Targets, loss: Loss, totals: Array
@@ -240,23 +257,16 @@ class Sequential:
 
         A last activation that is computed as part of the `loss` is left to it.
         """
-        layers = self.layers if loss is None else self._layers_before(loss)
+        fused = loss is not None and loss.fuses(self.layers[-1])
+        layers = self.layers[:-1] if fused else self.layers
         outputs = [inputs]
         for name, layer in zip(self.names, layers, strict=False):
+            x = outputs[-1]
             with plan.section("forward", name):
-                outputs.append(layer.forward(plan, outputs[-1]))
+                y = layer.forward(plan, x)
+            plan.release(None if layer.reads_output or y is x else y)
+            outputs.append(y)
         return outputs
-
-    def _layers_before(self, loss: Loss) -> tuple[Layer, ...]:
-        last = self.layers[-1]
-        if loss.activation is None or not isinstance(last, Softmax | Sigmoid):
-            return self.layers
-        if not isinstance(last, loss.activation):
-            raise ValueError(
-                f"{loss} is computed on {loss.activation.__name__}, "
-                f"but the network ends in {type(last).__name__}"
-            )
-        return self.layers[:-1]
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self.layers))

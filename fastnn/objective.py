@@ -1,17 +1,12 @@
-"""A loss and its gradient as a function of a network's parameters, for minimisers of all kinds."""
-
-from typing import TYPE_CHECKING
+"""A loss and its gradient as a function of a network's parameters, for minimizers of all kinds."""
 
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.data import check_data
+from fastnn.engine import Execution
 from fastnn.kernels.interface import Array
-from fastnn.losses import Loss
+from fastnn.parameters import Parameters
 from fastnn.plan import Plan
-
-if TYPE_CHECKING:
-    from fastnn.network import Sequential
 
 
 class Objective:
@@ -22,10 +17,13 @@ class Objective:
 
     Parameters
     ----------
-    net : Sequential
-    x, y : array-like
-        Samples, of which x is not copied where it is an array of the network's dtype.
-    loss : Loss
+    plan : Plan
+        Forward pass, loss and backward pass on the samples.
+    totals : ndarray of float64, shape (3,)
+        What the loss of the plan adds to.
+    samples : int
+    parameters, gradients : Parameters
+        The network's own.
 
     Examples
     --------
@@ -34,13 +32,17 @@ class Objective:
 
     """
 
-    def __init__(self, net: "Sequential", x: npt.ArrayLike, y: npt.ArrayLike, loss: Loss) -> None:
-        inputs, targets = check_data(net, loss, x, y)
-        self._samples = len(inputs)
-        self._parameters, self._gradients = net.parameters.flat, net.gradients.flat
-        self._totals = np.zeros(3)
-        self._plan = Plan(net.kernel, net.dtype)
-        net.plan_gradients(self._plan, np.asarray(inputs), targets, loss, self._totals)
+    def __init__(
+        self,
+        plan: Plan,
+        totals: npt.NDArray[np.float64],
+        samples: int,
+        parameters: Parameters,
+        gradients: Parameters,
+    ) -> None:
+        self._samples, self._totals = samples, totals
+        self._parameters, self._gradients = parameters.flat, gradients.flat
+        self._execution = Execution(plan)
 
     def __call__(self, parameters: npt.ArrayLike | None = None) -> tuple[float, Array]:
         """Return the loss and its gradient.
@@ -60,5 +62,5 @@ class Objective:
         if parameters is not None:
             self._parameters[:] = parameters
         self._totals[0] = 0
-        self._plan.run()
+        self._execution.run()
         return float(self._totals[0]) / self._samples, self._gradients

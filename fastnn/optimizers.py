@@ -1,11 +1,9 @@
-"""Optimisers: how parameters follow their gradients.
+"""Optimizers: how parameters follow their gradients.
 
-An optimiser knows two flat vectors, the parameters and their gradients, and nothing of
+An optimizer knows two flat vectors, the parameters and their gradients, and nothing of
 layers. It writes its update down in a plan and keeps its own vectors (velocity, running
 means) from step to step. What changes with the step lives in small arrays that the update
 reads and moves on; `Optimizer.begin_steps` fills them, for some steps ahead.
-
-Names and defaults are those of Keras and scikit-learn.
 """
 
 from collections.abc import Mapping
@@ -13,17 +11,15 @@ from typing import ClassVar
 
 import numpy as np
 
+from fastnn.kernels.arrays import aligned_zeros
+from fastnn.kernels.finding import class_of
 from fastnn.kernels.interface import Array
-from fastnn.kernels.ops import updates
-from fastnn.kernels.ops.elementwise import aligned_empty
-from fastnn.plan import Plan
+from fastnn.plan import MAX_STEPS_AT_ONCE, Plan
 from fastnn.schedules import Schedule
-
-STEPS_AHEAD = 1024
 
 
 class Optimizer:
-    """What all optimisers share: learning rate, weight decay, clipping, and their state.
+    """What all optimizers share: learning rate, weight decay, clipping, and their state.
 
     Parameters
     ----------
@@ -40,12 +36,13 @@ class Optimizer:
     steps : int
         Number of steps taken.
     state : dict from str to ndarray
-        The optimiser's own vectors, each as long as ``net.parameters.flat``; empty before
+        The optimizer's own vectors, each as long as ``net.parameters.flat``; empty before
         the first training.
 
     """
 
     slots: ClassVar[tuple[str, ...]] = ()  # names of the vectors it keeps
+    rate: Array | None  # the learning rate of this step, for the update to read
 
     def __init__(
         self,
@@ -63,18 +60,18 @@ class Optimizer:
         self.clip_norm = clip_norm
         self.steps = 0
         self.state: dict[str, Array] = {}
-        self._rate: Array | None = None
+        self.rate: Array | None = None
         self._rates_ahead: Array | None = None
         self._place = np.zeros(1, np.int64)  # in the rates ahead
 
     def plan(self, plan: Plan, weights: Array, gradients: Array) -> None:
         """Write down the update of ``weights[p]`` by ``gradients[p]``."""
         self._prepare(weights)
-        plan.call(updates.next_rate, self._rates_ahead, self._place, self._rate)
+        plan.call("next_rate", self._rates_ahead, self._place, self.rate)
         if self.clip_norm is not None:
-            plan.call(updates.clip_norm, float(self.clip_norm), gradients)
-        self._plan_decay(plan, weights, gradients)
-        self._plan_update(plan, weights, gradients)
+            plan.call("clip_norm", float(self.clip_norm), gradients)
+        self.plan_decay(plan, weights, gradients)
+        self.plan_update(plan, weights, gradients)
 
     def begin_steps(self, count: int = 1) -> None:
         """Set what the updates of the next steps read; the steps count as taken.
@@ -82,7 +79,7 @@ class Optimizer:
         Parameters
         ----------
         count : int
-            At most `STEPS_AHEAD`.
+            At most `MAX_STEPS_AT_ONCE`.
 
         """
         schedule, rates = self.learning_rate, self._rates_ahead
@@ -107,8 +104,7 @@ class Optimizer:
         """Allocate the state on first use; afterwards check that it belongs to `weights`."""
         if not self.state:
             for name in self.slots:
-                self.state[name] = aligned_empty(weights.shape, weights.dtype)
-                self.state[name].fill(0)
+                self.state[name] = aligned_zeros(weights.shape, weights.dtype)
         for name, vector in self.state.items():
             if vector.shape != weights.shape or vector.dtype != weights.dtype:
                 raise ValueError(
@@ -116,15 +112,17 @@ class Optimizer:
                     f"the network has {weights.size} of {weights.dtype}; "
                     "take a new optimizer for another network"
                 )
-        if self._rate is None or self._rate.dtype != weights.dtype:
-            self._rate = np.zeros(1, weights.dtype)
-            self._rates_ahead = np.zeros(STEPS_AHEAD, weights.dtype)
+        if self.rate is None or self.rate.dtype != weights.dtype:
+            self.rate = np.zeros(1, weights.dtype)
+            self._rates_ahead = np.zeros(MAX_STEPS_AT_ONCE, weights.dtype)
 
-    def _plan_decay(self, plan: Plan, weights: Array, gradients: Array) -> None:
+    def plan_decay(self, plan: Plan, weights: Array, gradients: Array) -> None:
+        """Write down the weight decay, before the update."""
         if self.weight_decay:
-            plan.call(updates.add_weight_decay, weights, self.weight_decay, gradients)
+            plan.call("add_weight_decay", weights, self.weight_decay, gradients)
 
-    def _plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
+    def plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
+        """Write down the update itself, which reads `rate` and may use the vectors in `state`."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -166,13 +164,14 @@ class SGD(Optimizer):
         """``velocity``, where there is momentum."""
         return ("velocity",) if self.momentum else ()
 
-    def _plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
+    def plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
+        """``w -= rate · g``, or by way of a velocity."""
         if not self.momentum:
-            plan.call(updates.sgd, gradients, self._rate, weights)
+            plan.call("sgd", gradients, self.rate, weights)
             return
-        update = updates.sgd_nesterov if self.nesterov else updates.sgd_momentum
+        update = "sgd_nesterov" if self.nesterov else "sgd_momentum"
         velocity = self.state["velocity"]
-        plan.call(update, gradients, self._rate, self.momentum, velocity, weights)
+        plan.call(update, gradients, self.rate, self.momentum, velocity, weights)
 
 
 class RMSprop(Optimizer):
@@ -206,9 +205,10 @@ class RMSprop(Optimizer):
         _check("epsilon", epsilon, epsilon > 0, "above 0")
         self.rho, self.epsilon = float(rho), float(epsilon)
 
-    def _plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
+    def plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
+        """``w -= rate · g / (√square + ε)``."""
         square = self.state["square"]
-        plan.call(updates.rmsprop, gradients, self._rate, self.rho, self.epsilon, square, weights)
+        plan.call("rmsprop", gradients, self.rate, self.rho, self.epsilon, square, weights)
 
 
 class Adam(Optimizer):
@@ -256,13 +256,14 @@ class Adam(Optimizer):
         if self._corrections is None or self._corrections.dtype != weights.dtype:
             self._corrections = np.ones(2, weights.dtype)
 
-    def _plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
+    def plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
+        """``w -= rate · mean / (√square + ε)``, with both means corrected."""
         betas = np.array([self.beta_1, self.beta_2])
-        plan.call(updates.next_corrections, self._counted, betas, self._corrections)
+        plan.call("next_corrections", self._counted, betas, self._corrections)
         plan.call(
-            updates.adam,
+            "adam",
             gradients,
-            self._rate,
+            self.rate,
             self._corrections,
             self.beta_1,
             self.beta_2,
@@ -294,9 +295,10 @@ class AdamW(Adam):
             learning_rate, beta_1, beta_2, epsilon, weight_decay=weight_decay, clip_norm=clip_norm
         )
 
-    def _plan_decay(self, plan: Plan, weights: Array, gradients: Array) -> None:
+    def plan_decay(self, plan: Plan, weights: Array, gradients: Array) -> None:
+        """``w -= rate · weight_decay · w``."""
         if self.weight_decay:
-            plan.call(updates.decay_weights, self._rate, self.weight_decay, weights)
+            plan.call("decay_weights", self.rate, self.weight_decay, weights)
 
 
 def _check(name: str, value: object, allowed: bool, what: str) -> None:
@@ -311,3 +313,19 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": Adam,
     "adamw": AdamW,
 }
+
+
+def get(optimizer: str | Optimizer) -> Optimizer:
+    """Return an optimizer: itself, or one of its defaults by its name in `OPTIMIZERS`.
+
+    ``MODULE:NAME`` and ``FILE.py:NAME`` lead to a class of one's own.
+
+    Raises
+    ------
+    ValueError
+        There is no such optimizer.
+
+    """
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    return class_of(optimizer, OPTIMIZERS, Optimizer)()

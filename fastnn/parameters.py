@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from fastnn.kernels.arrays import aligned_zeros
 from fastnn.kernels.interface import Array
-from fastnn.kernels.ops.elementwise import aligned_empty
 
 
 class Parameters(Mapping[str, Array]):
@@ -31,8 +31,7 @@ class Parameters(Mapping[str, Array]):
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: npt.DTypeLike) -> None:
         sizes = {name: int(np.prod(shape)) for name, shape in shapes.items()}
-        self.flat: Array = aligned_empty((sum(sizes.values()),), dtype)
-        self.flat.fill(0)
+        self.flat: Array = aligned_zeros((sum(sizes.values()),), dtype)
         self._views: dict[str, Array] = {}
         start = 0
         for name, shape in shapes.items():

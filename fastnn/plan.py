@@ -9,33 +9,58 @@ What changes from step to step (the batch, the learning rate, random numbers) li
 arrays that the calls read, and that calls of the list itself move on. So a plan that is run
 again is the next step, and a list whose calls are all compiled can be run many times without
 Python in between.
+
+A plan knows operations by name. Which code does them is settled when it is made ready to run
+(`fastnn.engine`).
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
-from itertools import groupby, pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.kernels import Kernel
-from fastnn.kernels.interface import Array
-from fastnn.kernels.ops import elementwise
-from fastnn.kernels.ops.elementwise import aligned_empty
-from fastnn.kernels.runtime.abi import entrance
-from fastnn.kernels.runtime.at_once import run_at_once
-from fastnn.kernels.runtime.program import Table
-from fastnn.kernels.runtime.threads import MAX_THREADS, load_threads, number_of_threads
+from fastnn.kernels.arrays import RandomState, aligned_zeros
+from fastnn.kernels.interface import Array, Kernel
 
-WORTH_A_THREAD = 2**16  # elements of a pass: some microseconds, or a few times what waking takes
+Function: TypeAlias = str | Callable[..., float]  # of one number: a name, or anybody's own
+
+
+class Elementwise(NamedTuple):
+    """An op made of a function of one number, see `fastnn.kernels.ops.elementwise`.
+
+    Attributes
+    ----------
+    maker : str
+        ``elementwise``, ``after_bias``, ``gradient`` or ``gradient_of_input``.
+    function : str or callable
+
+    """
+
+    maker: str
+    function: Function
+
+    @property
+    def name(self) -> str:
+        """What a listing calls it: ``relu``, ``add_bias``, ``add_bias_relu``, ``relu_gradient``."""
+        name = self.function if isinstance(self.function, str) else self.function.__name__
+        if self.maker != "after_bias":
+            return name
+        return "add_bias" if name == "identity" else f"add_bias_{name}"
+
+
+Op: TypeAlias = str | Elementwise | Callable[..., object]
+
+MATMUL = "matmul"
+ENGINES = ("auto", "python", "compiled")  # what may run a plan, see `fastnn.fit`
+MAX_STEPS_AT_ONCE = 1024  # for which what changes from step to step is known ahead
 
 
 @dataclass(frozen=True)
 class Call:
-    """One line of a plan: a function, its arguments, and where it belongs.
+    """One line of a plan: an op, its arguments, and where it belongs.
 
     Attributes
     ----------
@@ -43,27 +68,33 @@ class Call:
         ``batch``, ``forward``, ``loss``, ``backward`` or ``update``.
     layer : str
         The layer that asked for it, as in ``net.parameters``; may be empty.
-    name : str
-        What is computed: ``matmul`` or the name of a pass.
-    function : callable
+    op : str, Elementwise or callable
+        ``matmul``, the name of an op in `fastnn.kernels.ops`, or a function.
     args : tuple
+        The last array among them is written.
     flops : int
-        Floating-point operations of a matrix product; 0 for the passes around it.
+        Floating-point operations of a matrix product; 0 for all other ops.
 
     """
 
     part: str
     layer: str
-    name: str
-    function: Callable[..., object]
+    op: Op
     args: tuple[Any, ...]
     flops: int = 0
+
+    @property
+    def name(self) -> str:
+        """What is computed."""
+        if isinstance(self.op, str):
+            return self.op
+        return self.op.name if isinstance(self.op, Elementwise) else self.op.__name__
 
     @property
     def shapes(self) -> str:
         """The arrays it reads and writes: ``64×784 @ 784×128 → 64×128``."""
         *sources, out = ["×".join(map(str, array.shape)) for array in self._arrays]
-        return (" @ " if self.name == "matmul" else ", ").join(sources) + f" → {out}"
+        return (" @ " if self.op == MATMUL else ", ").join(sources) + f" → {out}"
 
     @property
     def bytes(self) -> int:
@@ -75,16 +106,10 @@ class Call:
         return [arg for arg in self.args if getattr(arg, "shape", ())]
 
 
-class _Execution(NamedTuple):
-    """How a list of calls is executed."""
-
-    pieces: tuple[Callable[[], object], ...]  # functions without arguments: together, the list
-    table: Table | None  # all of it, where every call is compiled
-    not_compiled: tuple[str, ...]  # names of the calls that are not
-
-
 class Plan:
     """The calls of a step, and the arrays between them.
+
+    Operations are methods: `matmul`, `add_bias`, `activate` and so on, and `call` for all others.
 
     Parameters
     ----------
@@ -96,13 +121,13 @@ class Plan:
         Whether layers that act in training only (dropout) take part.
     random_state : ndarray of uint64, shape (2,)
         Seed and step, for layers that need random numbers.
-    threads : bool
-        Whether passes over large matrices are cut by rows, for several threads.
 
     Attributes
     ----------
     calls : list of Call
         Complete before the first run.
+    inputs, outputs : ndarray or None
+        What was declared by `input` and `output`.
 
     """
 
@@ -112,17 +137,18 @@ class Plan:
         dtype: npt.DTypeLike,
         *,
         training: bool = False,
-        random_state: npt.NDArray[np.uint64] | None = None,
-        threads: bool = True,
+        random_state: RandomState | None = None,
     ) -> None:
         self.kernel = kernel
         self.dtype = np.dtype(dtype)
         self.training = training
-        self.threads = threads
         self.random_state = np.zeros(2, np.uint64) if random_state is None else random_state
         self.calls: list[Call] = []
+        self.inputs: Array | None = None
+        self.outputs: Array | None = None
         self._part, self._layer = "", ""
-        self._tables: list[Table] = []  # of calls that are cut for threads
+        self._allocated: list[Array] = []
+        self._free: Array | None = None  # nobody reads it any more
 
     @contextmanager
     def section(self, part: str, layer: str = "") -> Iterator[None]:
@@ -132,96 +158,126 @@ class Plan:
         yield
         self._part, self._layer = before
 
-    def empty(self, *shape: int) -> Array:
-        """Allocate an array for what a call writes."""
-        return aligned_empty(shape, self.dtype)
+    def zeros(self, *shape: int) -> Array:
+        """Allocate an array for what a call writes; until then it holds zeros."""
+        array = aligned_zeros(shape, self.dtype)
+        self._allocated.append(array)
+        return array
+
+    def input(self, *shape: int) -> Array:
+        """Allocate and declare the array that another one takes the place of in each run."""
+        self.inputs = aligned_zeros(shape, self.dtype)
+        return self.inputs
+
+    def output(self, y: Array) -> Array:
+        """Declare what a run is for, and return it: `y`, or a copy that a call makes.
+
+        A copy is needed where `y` is not an array of its own: where a layer returned its input, a
+        part or a transpose of an array, or its parameters.
+        """
+        if not any(y is array for array in self._allocated):
+            copy = self.zeros(*y.shape)
+            self.call("copy_rows", y, copy)
+            y = copy
+        self.outputs = y
+        return y
+
+    def release(self, y: Array | None) -> None:
+        """Say that nobody is going to read `y` but the next layer, which may overwrite it."""
+        self._free = y
 
     def matmul(self, a: Array, b: Array, out: Array) -> None:
         """Write down ``out = a @ b``, to be done by the kernel."""
         flops = 2 * a.shape[0] * a.shape[1] * b.shape[1]
-        self._add("matmul", self.kernel.compute, (a, b, out), flops)
+        self._add(MATMUL, (a, b, out), flops)
 
-    def call(self, function: Callable[..., object], *args: Any) -> None:  # noqa: ANN401
-        """Write down ``function(*args)``; numbers are rounded to the plan's dtype."""
-        rounded = (np.array(a, self.dtype)[()] if isinstance(a, float) else a for a in args)
-        self._add(function.__name__, function, tuple(rounded))
+    def add_bias(self, bias: Array, y: Array) -> None:
+        """Write down ``y += bias`` for each row of ``y[m, n]``."""
+        self.call(Elementwise("after_bias", "identity"), bias, y)
 
-    def fuse_bias(self, function: Callable[..., object], y: Array, *args: Any) -> bool:  # noqa: ANN401
-        """Let the last call, if it adds a bias to `y`, do ``y = function(y, *args)`` as well.
+    def sum_rows(self, dy: Array, d_bias: Array) -> None:
+        """Write down ``d_bias = sum(dy)`` over the rows of ``dy[m, n]``."""
+        self.call("sum_rows", self.contiguous(dy), d_bias)
 
-        Returns
-        -------
-        bool
-            Whether it does now. If not, nothing has changed.
+    def activate(
+        self, function: Function, x: Array, *parameters: float, in_place: bool = True
+    ) -> Array:
+        """Write down ``y = function(x, *parameters)`` for each element, and return ``y``.
+
+        Parameters
+        ----------
+        function : str or callable
+            Of one number and the parameters: a name in `fastnn.kernels.ops.activations`, or a
+            function of one's own, which is compiled.
+        x : ndarray of shape (m, n)
+        *parameters : float
+        in_place : bool
+            Whether ``y`` may be ``x`` itself, where the layer before has done with it. The
+            function then shares one op with the bias that was added just before.
 
         """
-        last = self.calls[-1] if self.calls else None
-        fused = elementwise.AFTER_BIAS.get(function)
-        if fused is None or last is None or last.function is not elementwise.add_bias:
-            return False
-        bias, biased = last.args
-        if biased is not y:
-            return False
-        self.calls.pop()
-        self.call(fused, bias, *args, y)
-        return True
+        if in_place and self._fuses_with_bias(x):
+            bias, *_ = self.calls.pop().args
+            self.call(Elementwise("after_bias", function), bias, x, *parameters)
+            return x
+        y = self.zeros(*x.shape)
+        self.call(Elementwise("elementwise", function), self.contiguous(x), y, *parameters)
+        return y
 
-    def _add(
-        self, name: str, function: Callable[..., object], args: tuple[Any, ...], flops: int = 0
-    ) -> None:
-        self.calls.append(Call(self._part, self._layer, name, function, args, flops))
+    def activate_gradient(self, function: Function, *arrays: Array, parameters: Any = ()) -> Array:  # noqa: ANN401
+        """Write down what turns ``dy`` into ``dx`` in place, and return it.
+
+        Parameters
+        ----------
+        function : str or callable
+            ``function(y, dy, *parameters)`` or ``function(x, y, dy, *parameters)``, of numbers.
+        *arrays : ndarray of shape (m, n)
+            ``y, dy`` or ``x, y, dy``.
+        parameters : tuple of float
+
+        """
+        *sources, dy = map(self.contiguous, arrays)
+        maker = "gradient" if len(sources) == 1 else "gradient_of_input"
+        self.call(Elementwise(maker, function), *sources, dy, *parameters)
+        return dy
+
+    def contiguous(self, x: Array) -> Array:
+        """Return `x` if it is C-contiguous, otherwise a copy that a call makes."""
+        if x.flags.c_contiguous:
+            return x
+        copy = self.zeros(*x.shape)
+        self.call("copy_rows", x, copy)
+        return copy
+
+    def call(self, op: Op, *args: Any) -> None:  # noqa: ANN401
+        """Write down ``op(*args)``; numbers are rounded to the plan's dtype.
+
+        Parameters
+        ----------
+        op : str or callable
+            The name of an op in `fastnn.kernels.ops`, or a function: one that is compiled
+            (`fastnn.op`), or any other, which is called from Python.
+        *args
+            Arrays, of which the last one is written, and numbers.
+
+        """
+        rounded = (np.array(a, self.dtype)[()] if isinstance(a, float) else a for a in args)
+        self._add(op, tuple(rounded))
+
+    def _add(self, op: Op, args: tuple[Any, ...], flops: int = 0) -> None:
+        self.calls.append(Call(self._part, self._layer, op, args, flops))
+
+    def _fuses_with_bias(self, x: Array) -> bool:
+        """Return whether the last call adds a bias to `x`, which nobody else reads."""
+        if not self.calls or self._free is not x:
+            return False
+        last = self.calls[-1]
+        return last.op == Elementwise("after_bias", "identity") and last.args[1] is x
 
     @property
     def flops(self) -> int:
         """Floating-point operations of all matrix products of a step."""
         return sum(call.flops for call in self.calls)
-
-    def run(self) -> None:
-        """Execute the list, top to bottom; neighbours that are compiled without Python between."""
-        for piece in self._execution.pieces:
-            piece()
-
-    @property
-    def table(self) -> Table | None:
-        """The whole list for compiled code to run; None where a call is not compiled."""
-        return self._execution.table
-
-    @property
-    def not_compiled(self) -> tuple[str, ...]:
-        """The names of the calls that only Python can make."""
-        return self._execution.not_compiled
-
-    @cached_property
-    def _execution(self) -> "_Execution":
-        calls = [(call, *self._entrance(call)) for call in self.calls]
-        pieces: list[Callable[[], object]] = []
-        tables = []
-        for compiled, group in groupby(calls, lambda call: call[1] is not None):
-            if compiled:
-                tables.append(Table([(address, args) for _, address, args in group if address]))
-                pieces.append(tables[-1].run)
-            else:
-                pieces += [partial(call.function, *call.args) for call, *_ in group]
-        names = [call.name for call, address, _ in calls if address is None]
-        whole = tables[0] if tables and len(pieces) == 1 else None
-        return _Execution(tuple(pieces), whole, tuple(dict.fromkeys(names)))
-
-    def _entrance(self, call: Call) -> tuple[int | None, tuple[Any, ...]]:
-        """Return how compiled code makes a call: the address of an entrance, and what it takes."""
-        if call.function is not self.kernel.compute:
-            address = entrance(call.function, call.args)
-            parts = _parts(call) if self.threads else []
-            if address is None or len(parts) < 2:
-                return address, call.args
-            table = Table([(address, args) for args in parts])
-            self._tables.append(table)  # nothing else keeps what its rows lead to
-            rows_and_threads = table.rows, number_of_threads
-            load_threads()
-            return entrance(run_at_once, rows_and_threads), rows_and_threads
-        if self.kernel.prepare is None:
-            return None, call.args
-        function, args = self.kernel.prepare(*call.args)
-        return entrance(function, args, strided=True), args
 
     def __str__(self) -> str:
         header = ("part", "layer", "call", "shapes", "flops")
@@ -241,16 +297,3 @@ class Plan:
         return "\n".join([*lines, f"{total}; kernel {self.kernel.name}, {self.dtype}"])
 
     __repr__ = __str__
-
-
-def _parts(call: Call) -> list[tuple[Any, ...]]:
-    """Return the arguments of a call for each thread that it is worth, or of all of it."""
-    if call.function not in elementwise.ROW_BY_ROW:
-        return [call.args]
-    rows, columns = call.args[-1].shape
-    count = max(1, min(rows, MAX_THREADS, rows * columns // WORTH_A_THREAD))
-    cuts = [rows * i // count for i in range(count + 1)]
-    return [
-        tuple(arg[start:stop] if np.ndim(arg) == 2 else arg for arg in call.args)
-        for start, stop in pairwise(cuts)
-    ]

@@ -5,24 +5,23 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.data import Batches, Inputs, check_data
+from fastnn import losses, optimizers
+from fastnn.data import Batches, Inputs, resolve_batch_size
+from fastnn.engine import Execution, Steps
 from fastnn.history import Epoch, Evaluation, History
-from fastnn.inference import ROWS_AT_ONCE
+from fastnn.inference import MAX_ROWS_AT_ONCE
 from fastnn.kernels.interface import Array
 from fastnn.kernels.runtime.denormals import flushed
 from fastnn.losses import Loss, Targets
 from fastnn.network import Sequential
-from fastnn.optimizers import STEPS_AHEAD, Optimizer
+from fastnn.optimizers import Optimizer
 from fastnn.plan import Plan
-
-GRADIENT_DESCENTS = ("batch", "mini-batch", "stochastic")
-ENGINES = ("auto", "python", "compiled")
-SECONDS_AT_ONCE = 0.1  # of compiled code, in which Ctrl-C is not noticed
 
 
 class StopTraining(Exception):  # noqa: N818 - an instruction, not an error
@@ -69,8 +68,8 @@ def fit(
     x: npt.ArrayLike,
     y: npt.ArrayLike,
     *,
-    loss: Loss,
-    optimizer: Optimizer,
+    loss: str | Loss,
+    optimizer: str | Optimizer,
     batch_size: int | None = None,
     epochs: int = 10,
     gradient_descent: str = "mini-batch",
@@ -91,9 +90,11 @@ def fit(
         Images may stay bytes, see `ScaledBytes`.
     y : array-like
         Targets as the loss takes them.
-    loss : Loss
-    optimizer : Optimizer
-        Its state goes on from where it is.
+    loss : str or Loss
+        A name in `fastnn.losses.LOSSES`, such as ``"cross-entropy"``, or a loss.
+    optimizer : str or Optimizer
+        A name in `fastnn.optimizers.OPTIMIZERS`, such as ``"adam"``, or an optimizer, whose
+        state goes on from where it is.
     batch_size : int, optional
         Samples a step in ``mini-batch`` descent, 32 where not given; the last batch of an
         epoch may be smaller.
@@ -117,9 +118,9 @@ def fit(
         What goes from call to call and from step to step; the bits are the same. ``python`` is
         a loop over the steps; within a step, calls that are compiled follow one another without
         it. ``compiled`` is one call for an epoch, or for as many of its steps as take a tenth
-        of a second. It needs a kernel that Numba compiles, passes likewise, and no callback with
+        of a second. It needs a kernel that Numba compiles, ops likewise, and no callback with
         ``on_step``. It takes no longer to begin with: both run the same machine code, which is
-        compiled once for each pass and dtype, and kept on disk. ``auto`` is therefore
+        compiled once for each op and dtype, and kept on disk. ``auto`` is therefore
         ``compiled`` wherever that is possible.
     flush_denormals : bool
         Take numbers below the smallest normal one (1.2e-38 in float32) as 0, in training and
@@ -139,9 +140,10 @@ def fit(
         Denormals are to be flushed on a processor for which it is not known how.
 
     """
-    inputs, targets = check_data(net, loss, x, y)
-    validation = None if validation_data is None else check_data(net, loss, *validation_data)
-    samples_a_step = resolve_batch_size(gradient_descent, batch_size, len(inputs))
+    loss, optimizer = losses.get(loss), optimizers.get(optimizer)
+    inputs, targets = net.check_data(x, y, loss)
+    validation = None if validation_data is None else net.check_data(*validation_data, loss)
+    batch_size = resolve_batch_size(gradient_descent, batch_size, len(inputs))
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, not {epochs}")
     training = Training(
@@ -150,13 +152,13 @@ def fit(
         optimizer,
         np.random.default_rng(rng),
         epochs,
-        samples_a_step,
-        math.ceil(len(inputs) / samples_a_step),
+        batch_size,
+        math.ceil(len(inputs) / batch_size),
         history if history is not None else History(),
     )
     callbacks = tuple(callbacks)
     on_step = [callback.on_step for callback in callbacks if hasattr(callback, "on_step")]
-    batches = Batches(inputs, targets, samples_a_step)
+    batches = Batches(inputs, targets, batch_size)
     loop = _EpochLoop(training, batches, shuffle, on_step, engine)
     evaluator = Evaluator(net, loss, *validation) if validation else None
     training.history.stopped = None
@@ -185,20 +187,25 @@ class _EpochLoop:
         on_step: Sequence[Callback],
         engine: str,
     ) -> None:
-        self.training, self.batches, self.on_step = training, batches, on_step
+        self.training, self.batches = training, batches
         self.rng = training.rng if shuffle else None
         self.totals = np.zeros(3)
-        self.plans = [(self._plan(size), times) for size, times in batches.sizes]
-        training.engine = _choose(engine, [plan for plan, _ in self.plans], on_step)
-        self.steps_at_once = 1
+        self.executions = [(self._execution(size), times) for size, times in batches.sizes]
+        self.steps = Steps(
+            engine,
+            [execution for execution, _ in self.executions],
+            training.optimizer.begin_steps,
+            [partial(call, training) for call in on_step],
+        )
+        training.engine = self.steps.engine
 
-    def _plan(self, batch_size: int) -> Plan:
-        """Plan a step that takes its batch from the data by itself."""
+    def _execution(self, batch_size: int) -> Execution:
+        """Return a step that takes its batch from the data by itself, ready to run."""
         net, loss = self.training.net, self.training.loss
         plan = net.training_plan()
         inputs, targets = self.batches.plan(plan, batch_size)
         net.plan_step(plan, inputs, targets, loss, self.training.optimizer, self.totals)
-        return plan
+        return Execution(plan)
 
     @np.errstate(all="ignore")  # a diverging network is told by its loss, under any kernel
     def run(self) -> tuple[Evaluation, float]:
@@ -206,48 +213,11 @@ class _EpochLoop:
         began = time.perf_counter()
         self.batches.restart(self.rng)
         self.totals.fill(0)
-        run = self._run_compiled if self.training.engine == "compiled" else self._run_python
-        for plan, times in self.plans:
-            run(plan, times)
+        for execution, times in self.executions:
+            self.steps.run(execution, times)
         self.training.finite_steps = int(self.totals[2])
         result = _evaluation(self.training.loss, self.totals, len(self.batches))
         return result, time.perf_counter() - began
-
-    def _run_python(self, plan: Plan, steps: int) -> None:
-        for _ in range(steps):
-            self.training.optimizer.begin_steps()
-            plan.run()
-            for on_step in self.on_step:
-                on_step(self.training)
-
-    def _run_compiled(self, plan: Plan, steps: int) -> None:
-        """Run steps without Python between, but for a moment every tenth of a second (Ctrl-C)."""
-        assert plan.table is not None
-        while steps:
-            count = min(steps, self.steps_at_once)
-            self.training.optimizer.begin_steps(count)
-            began = time.perf_counter()
-            plan.table.run(count)
-            per_step = (time.perf_counter() - began) / count
-            affordable = int(SECONDS_AT_ONCE / max(per_step, 1e-9))
-            self.steps_at_once = min(max(affordable, 1), STEPS_AHEAD)
-            steps -= count
-
-
-def _choose(engine: str, plans: Sequence[Plan], on_step: Sequence[Callback]) -> str:
-    """Return ``compiled`` or ``python``; ValueError if it can't be the `engine` asked for."""
-    if engine not in ENGINES:
-        raise ValueError(f"unknown engine {engine!r}; there are: {', '.join(ENGINES)}")
-    if engine == "python":
-        return engine
-    reason = "a callback has on_step" if on_step else ""
-    for plan in plans:
-        if plan.table is None:
-            names = ", ".join(plan.not_compiled)
-            reason = f"{names} can't be called from compiled code (kernel {plan.kernel.name})"
-    if reason and engine == "compiled":
-        raise ValueError(f"engine 'compiled' is not possible: {reason}")
-    return "python" if reason else "compiled"
 
 
 class Evaluator:
@@ -258,34 +228,36 @@ class Evaluator:
     net : Sequential
     loss : Loss
     x, targets
-        As `check_data` returns them.
+        As ``net.check_data`` returns them.
 
     """
 
     def __init__(self, net: Sequential, loss: Loss, x: Inputs, targets: Targets) -> None:
         self.loss, self.totals = loss, np.zeros(3)
-        self.batches = Batches(x, targets, min(len(x), ROWS_AT_ONCE))
-        self.plans = []
+        self.batches = Batches(x, targets, min(len(x), MAX_ROWS_AT_ONCE))
+        self.executions = []
         for size, times in self.batches.sizes:
             plan = Plan(net.kernel, net.dtype)
             inputs, batch_targets = self.batches.plan(plan, size)
             outputs = net.plan_forward(plan, inputs, loss)[-1]
             with plan.section("loss"):
                 loss.plan(plan, outputs, batch_targets, self.totals)
-            self.plans.append((plan, times))
+            self.executions.append((Execution(plan), times))
 
     @np.errstate(all="ignore")
     def __call__(self) -> Evaluation:
         """Evaluate the network as it is now."""
         self.batches.restart()
         self.totals.fill(0)
-        for plan, times in self.plans:
+        for execution, times in self.executions:
             for _ in range(times):
-                plan.run()
+                execution.run()
         return _evaluation(self.loss, self.totals, len(self.batches))
 
 
-def evaluate(net: Sequential, x: npt.ArrayLike, y: npt.ArrayLike, *, loss: Loss) -> Evaluation:
+def evaluate(
+    net: Sequential, x: npt.ArrayLike, y: npt.ArrayLike, *, loss: str | Loss
+) -> Evaluation:
     """Return the mean loss of `net` on a data set, and its accuracy.
 
     Parameters
@@ -302,31 +274,8 @@ def evaluate(net: Sequential, x: npt.ArrayLike, y: npt.ArrayLike, *, loss: Loss)
         A tuple ``(loss, accuracy)``; the accuracy is None in regression.
 
     """
-    return Evaluator(net, loss, *check_data(net, loss, x, y))()
-
-
-def resolve_batch_size(gradient_descent: str, batch_size: int | None, samples: int) -> int:
-    """Return how many samples make one step.
-
-    Raises
-    ------
-    ValueError
-        An unknown name, a size below 1, or a size that contradicts the name.
-
-    """
-    sizes = {"batch": samples, "mini-batch": batch_size or 32, "stochastic": 1}
-    if gradient_descent not in sizes:
-        allowed = ", ".join(GRADIENT_DESCENTS)
-        raise ValueError(f"unknown gradient descent {gradient_descent!r}; there are: {allowed}")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-    size = sizes[gradient_descent]
-    if batch_size is not None and batch_size != size:
-        raise ValueError(
-            f"gradient descent {gradient_descent!r} makes a step from {size} of {samples} samples, "
-            f"which contradicts batch_size={batch_size}"
-        )
-    return min(size, samples)
+    loss = losses.get(loss)
+    return Evaluator(net, loss, *net.check_data(x, y, loss))()
 
 
 def _evaluation(loss: Loss, totals: Array, samples: int) -> Evaluation:

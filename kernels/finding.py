@@ -9,7 +9,7 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -72,6 +72,25 @@ def find_class(where: str, kind: type[Kind], hint: str = "") -> type[Kind]:
         return found
     own = [name for name, value in siblings.items() if is_it(value)]
     raise _not_it(where, found, f"a class derived from {kind.__name__}", own, hint)
+
+
+def class_of(where: object, table: Mapping[str, type[Kind]], kind: type[Kind]) -> type[Kind]:
+    """Return a class: by its name in a table, or as `find_class` finds it.
+
+    Raises
+    ------
+    ValueError
+        `where` is neither; the error lists the table.
+
+    """
+    if isinstance(where, str) and where in table:
+        return table[where]
+    if isinstance(where, str) and is_code(where):
+        return find_class(where, kind)
+    raise ValueError(
+        f"{where!r} is not a {kind.__name__.lower()}: take one of {', '.join(table)}, "
+        f"MODULE:NAME or FILE.py:NAME, or a {kind.__name__} itself"
+    )
 
 
 class _Nothing:

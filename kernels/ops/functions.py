@@ -140,8 +140,8 @@ FLOAT64 = _format(
 
 
 def _constants(x: float) -> Format:
-    """Return the constants of the format of `x`; in compiled code only."""
-    raise NotImplementedError
+    """Return the constants of the format of `x`; compiled code has them at compile time."""
+    return FLOAT32 if isinstance(x, np.float32) else FLOAT64
 
 
 @overload(_constants)
@@ -192,25 +192,6 @@ def exp(x: float) -> float:
     half = n >> 1
     y = (_exp_less_one(r) + type(x)(1)) * _power_of_two(half, x)
     return y * _power_of_two(n - half, x)
-
-
-@inlined
-def identity(x: float) -> float:
-    """``x``."""
-    return x
-
-
-@inlined
-def relu(x: float) -> float:
-    """``max(x, 0)``; NaN stays NaN."""
-    zero = type(x)(0)
-    return zero if x < zero else x
-
-
-@inlined
-def leaky_relu(x: float, slope: float) -> float:
-    """``x`` where it is positive, ``slope * x`` elsewhere."""
-    return slope * x if x < type(x)(0) else x
 
 
 @inlined

@@ -1,19 +1,20 @@
-"""Losses and their gradients with respect to the network's outputs, one fused pass each.
+"""Losses and their gradients with respect to the network's outputs, one op each.
 
-Every pass adds to ``totals = [loss, correct, finite_steps]``: the sum over the batch of the
+Every op adds to ``totals = [loss, correct, finite_steps]``: the sum over the batch of the
 loss of a sample, the number of samples answered rightly, and the number of steps up to the
 first whose loss was not finite. An epoch's mean loss is then one division, a last, smaller
 batch included, and a run that broke can say at which step. ``totals`` is float64 whatever
-the dtype of the network is; see `fastnn.kernels.ops.elementwise` for the rest of the contract.
+the dtype of the network is.
 """
 
 import math
 
 import numpy as np
 
+from fastnn.kernels.arrays import Integers
 from fastnn.kernels.interface import Array
-from fastnn.kernels.ops.elementwise import Integers, exponentiate, largest, subtract_largest, sum_of
 from fastnn.kernels.ops.functions import exp, log, log1p
+from fastnn.kernels.ops.parts import exponentiate, largest, subtract_largest, sum_of
 from fastnn.kernels.runtime.compiling import compiled, inlined
 from fastnn.kernels.runtime.intrinsics import add_in_lanes
 

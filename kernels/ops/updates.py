@@ -1,16 +1,16 @@
-"""The optimisers' updates: passes over the flat vectors of a network's parameters.
+"""The optimizers' updates: ops over the flat vectors of a network's parameters.
 
 Each takes ``w[p]``, all parameters, and ``g[p]``, their gradients, and changes ``w`` and the
-optimiser's own vectors in place. ``rate`` is an array of one number, the learning rate of
-this step. See `fastnn.kernels.ops.elementwise` for the rest of the contract.
+optimizer's own vectors in place. ``rate`` is an array of one number, the learning rate of
+this step.
 """
 
 import math
 
 import numpy as np
 
+from fastnn.kernels.arrays import Integers
 from fastnn.kernels.interface import Array
-from fastnn.kernels.ops.elementwise import Integers
 from fastnn.kernels.runtime.compiling import compiled
 from fastnn.kernels.runtime.intrinsics import add_in_lanes
 

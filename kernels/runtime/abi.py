@@ -1,20 +1,19 @@
-"""Passes as C functions of one kind: ``void entrance(int64 *record)``.
+"""Ops as C functions of one kind: ``void op(int64 *record)``.
 
-Numba hands an array over as seven values and more, so that compiled code can call a pass only if
+Numba hands an array over as seven values and more, so that compiled code can call an op only if
 it knows, when it is compiled itself, which one it is and what it takes. A plan is known later:
-when there is a network. So a pass gets a second entrance, which is the same for all of them. It
-reads the arguments from a record of 8-byte slots: for an array its address, its shape and its
-strides; for a number its value. Whoever calls it needs two addresses and no types, and a plan
-becomes a table of such pairs (`fastnn.kernels.runtime.program`).
+when there is a network. So an op gets an entry point, which looks the same for all of them: it
+reads the arguments from an *argument record*, of 8-byte slots. An array is its address, its shape
+and its strides; a number is its value. To call an op takes two addresses and no types, and a plan
+becomes a list of such pairs (`fastnn.kernels.runtime.program`).
 
-An entrance is compiled once for a pass and the types of its arguments, whatever the network, and
-kept on disk. It holds all of the pass, whose other form, the one that Python calls with arrays, is
-neither compiled nor loaded for it.
+An entry point is compiled once for an op and the types of its arguments, whatever the network,
+and kept on disk. It holds all of the op, whose other form, the one that Python calls with arrays,
+is neither compiled nor loaded for it.
 """
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 import numba
@@ -25,51 +24,62 @@ from numba.core import errors
 from numba.core.dispatcher import Dispatcher
 from numba.np.arrayobj import make_array, populate_array
 
-from fastnn.kernels.runtime.compiling import WITHOUT_WRAPPERS, c_function, fingerprint
+from fastnn.kernels.arrays import Integers
+from fastnn.kernels.runtime.compiling import WITHOUT_WRAPPERS, c_function, identity
 from fastnn.kernels.runtime.intrinsics import Definition, NumbaType
 
 SLOT = 8  # bytes
 _INT64 = ir.IntType(64)
 
-# What `_enter` finds under the text that it is given: the text is what Numba's cache goes by.
-_passes: dict[str, tuple[Dispatcher, tuple[NumbaType, ...]]] = {}
+# What `_call_with_record` finds under the text that it is given: Numba's cache goes by the text.
+_ops: dict[str, tuple[Dispatcher, tuple[NumbaType, ...]]] = {}
 
 _with_literals: Callable[[Callable[..., Definition]], Callable[..., Any]] = extending.intrinsic(
     prefer_literal=True
 )
 
 
-def entrance(
-    function: Callable[..., object], arguments: Sequence[object], *, strided: bool = False
+def entry_point(
+    op: Callable[..., object], arguments: Sequence[object], *, strided: bool = False
 ) -> int | None:
-    """Return the address of a pass's entrance, which is compiled where no cache has it.
+    """Return the address of an op's entry point, which is compiled where no cache has it.
 
     Parameters
     ----------
-    function : callable
+    op : callable
         As `fastnn.kernels.runtime.compiling.compiled` or ``numba.njit`` give it.
     arguments : sequence of ndarray and number
         What it is to be called with, or the like.
     strided : bool
-        Take arrays of any strides by one entrance, instead of one for each layout.
+        Take arrays of any strides by one entry point, instead of one for each layout.
 
     Returns
     -------
     int or None
-        None if `function` isn't compiled, or takes anything but arrays and numbers.
+        None if `op` is not compiled, or takes anything but arrays and numbers.
 
     """
-    if not isinstance(function, Dispatcher):
+    if not isinstance(op, Dispatcher):
         return None
     kinds = tuple(_kind(argument, strided) for argument in arguments)
     if None in kinds:
         return None
-    address: int = _compile(function, kinds).address
+    address: int = _compile(op, kinds).address
     return address
 
 
+def record(argument: object) -> Integers:
+    """Return the slots of an argument, as an entry point reads them."""
+    if isinstance(argument, np.ndarray):
+        return np.array([argument.ctypes.data, *argument.shape, *argument.strides], np.int64)
+    slot = np.zeros(1, np.int64)
+    number = np.asarray(argument)
+    slot.view(number.dtype)[0] = number
+    return slot
+
+
 def _kind(argument: object, strided: bool) -> NumbaType:
-    """Return Numba's type of an argument; None for what a record can't hold."""
+    """Return Numba's type of an argument; None for what a record cannot hold."""
     if isinstance(argument, np.ndarray):
         kind = numba.typeof(argument)
         if strided:
@@ -79,47 +89,47 @@ def _kind(argument: object, strided: bool) -> NumbaType:
 
 
 @cache
-def _compile(function: Dispatcher, kinds: tuple[NumbaType, ...]) -> Any:  # noqa: ANN401
-    python = function.py_func
-    key = f"{python.__module__}.{python.__qualname__}:{python.__code__.co_firstlineno}{kinds}"
-    # What else a closure depends on, and a function whose source nobody has, no key can tell.
-    loader = getattr(import_module(python.__module__), "__loader__", None)
-    keep = python.__closure__ is None and hasattr(loader, "get_source")
-    key += f" {fingerprint(python.__module__)}" if keep else f" {id(function)}"
-    _passes[key] = _without_wrappers(function), kinds
+def _compile(op: Dispatcher, kinds: tuple[NumbaType, ...]) -> Any:  # noqa: ANN401
+    known_as = identity(op.py_func)
+    key = f"{known_as or id(op)} {kinds}"
+    _ops[key] = _without_wrappers(op), kinds
 
     def enter(record: int) -> None:
-        _enter(record, key)
+        _call_with_record(record, key)
 
     signature = types.void(types.intp)
-    return c_function(signature, enter) if keep else numba.cfunc(signature)(enter)
+    return c_function(signature, enter) if known_as else numba.cfunc(signature)(enter)
 
 
-def _without_wrappers(function: Dispatcher) -> Dispatcher:
-    """Return the pass for compiled code alone to call."""
-    options = {name: value for name, value in function.targetoptions.items() if name != "nopython"}
-    bare: Dispatcher = numba.njit(**options | WITHOUT_WRAPPERS)(function.py_func)
+def _without_wrappers(op: Dispatcher) -> Dispatcher:
+    """Return the op for compiled code alone to call."""
+    options = {name: value for name, value in op.targetoptions.items() if name != "nopython"}
+    bare: Dispatcher = numba.njit(**options | WITHOUT_WRAPPERS)(op.py_func)
     return bare
 
 
 @_with_literals
-def _enter(typing_context: Any, record: NumbaType, key: NumbaType) -> Definition:  # noqa: ANN401
-    """Call the pass known as `key` with the arguments in `record`."""
+def _call_with_record(typing_context: Any, record: NumbaType, key: NumbaType) -> Definition:  # noqa: ANN401
+    """Call the op known as `key` with the arguments in `record`."""
     if not isinstance(key, types.StringLiteral):
-        raise errors.RequireLiteralValue("key")  # tried only where the pass does not compile
-    function, kinds = _passes[key.literal_value]
-    callee = types.Dispatcher(function)
+        raise errors.RequireLiteralValue("key")  # tried only where the op does not compile
+    op, kinds = _ops[key.literal_value]
+    callee = types.Dispatcher(op)
     signature = callee.get_call_type(typing_context, kinds, {})
 
     def emit(context: Any, builder: ir.IRBuilder, _: object, operands: Any) -> ir.Value:  # noqa: ANN401
+        # Walk through the slots: each argument takes what it needs, and the next begins behind.
         slots = builder.inttoptr(operands[0], _INT64.as_pointer())
         arguments = []
         for kind in kinds:
             is_array = isinstance(kind, types.Array)
-            arguments.append(
-                (_load_array if is_array else _load_number)(context, builder, kind, slots)
-            )
+            load = _load_array if is_array else _load_number
+            arguments.append(load(context, builder, kind, slots))
             slots = _after(builder, slots, 1 + 2 * kind.ndim if is_array else 1)
+        fixed = len(signature.args) - 1
+        if isinstance(signature.args[-1], types.StarArgTuple | types.StarArgUniTuple):
+            rest = context.make_tuple(builder, signature.args[-1], arguments[fixed:])
+            arguments = [*arguments[:fixed], rest]
         context.get_function(callee, signature)(builder, arguments)
         return context.get_dummy_value()
 
@@ -136,6 +146,7 @@ def _load_number(context: Any, builder: ir.IRBuilder, kind: NumbaType, slots: ir
 
 
 def _load_array(context: Any, builder: ir.IRBuilder, kind: NumbaType, slots: ir.Value) -> ir.Value:  # noqa: ANN401
+    """Build Numba's array of an address, a shape and strides; nobody counts references to it."""
     address, *sizes = (builder.load(_after(builder, slots, i)) for i in range(1 + 2 * kind.ndim))
     array = make_array(kind)(context, builder)
     data = context.get_data_type(kind.dtype)

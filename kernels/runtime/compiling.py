@@ -1,4 +1,4 @@
-"""How passes and kernels are compiled, and kept on disk for later processes.
+"""Compile ops and kernels, and keep the machine code on disk for later processes.
 
 Numba's cache watches the file of the function it compiles, and that alone. Here a function is
 assembled from several files, whose parts are inlined; so what it is kept under includes a
@@ -6,22 +6,27 @@ fingerprint of the sources of all modules that its own imports, directly or not,
 
 Numba keeps compiled code in ``NUMBA_CACHE_DIR`` where the environment sets it, otherwise beside
 the source, otherwise in the user's cache directory. Where none can be written to, everything
-works all the same, but is compiled in each process, and the logger ``fastnn.kernels.runtime.compiling`` says so.
+works all the same, but is compiled in each process, and the logger
+``fastnn.kernels.runtime.compiling`` says so. Code that was typed at a prompt or in a notebook is
+compiled in each process too.
 """
 
 import ast
 import hashlib
 import logging
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
-from importlib.abc import InspectLoader
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
 import numba
+import numpy as np
 from numba.core.caching import FunctionCache, NullCache
 from numba.core.ccallback import CFunc
+from numba.core.dispatcher import Dispatcher
 
 Function = TypeVar("Function", bound=Callable[..., object])
 Numba: TypeAlias = Any  # what Numba has no types for
@@ -33,25 +38,32 @@ WITHOUT_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def compiled(function: Function) -> Function:
-    """Compile a pass on its first call for a dtype; later processes take it from disk."""
+    """Compile an op on its first call for a dtype; later processes take it from disk.
+
+    Under ``NUMBA_DISABLE_JIT`` it stays the Python function that it is.
+    """
+    if _is_disabled():
+        return function
     dispatcher = numba.njit(**_OPTIONS)(function)
     dispatcher._cache = _cache_of(function)
     return cast(Function, dispatcher)
 
 
 def inlined(function: Function) -> Function:
-    """Compile a part of passes, for compiled code alone to call.
+    """Compile a part of ops, for compiled code alone to call; leave what is compiled already.
 
     LLVM inlines it, so that it is kept on disk in each of them.
     """
+    if _is_disabled() or isinstance(function, Dispatcher):
+        return function
     return cast(Function, numba.njit(**_OPTIONS | WITHOUT_WRAPPERS)(function))
 
 
 def compiled_for(signature: Numba, function: Function) -> Function:
     """Compile `function` now, or take it from disk, for arguments of these types and no others."""
-    dispatcher: Numba = compiled(function)
-    if numba.config.DISABLE_JIT:  # plain Python, for coverage and debuggers
+    if _is_disabled():
         return function
+    dispatcher: Numba = compiled(function)
     dispatcher.compile(signature)
     dispatcher.disable_compile()
     return cast(Function, dispatcher)
@@ -66,24 +78,70 @@ def c_function(signature: Numba, function: Callable[..., object]) -> CFunc:
     return result
 
 
+def identity(function: Callable[..., object]) -> str | None:
+    """Return a text that changes with a function's code and with all that is compiled into it.
+
+    Returns
+    -------
+    str or None
+        None where that cannot be known: it was typed at a prompt, or closes over something that
+        no text stands for. Such code is not kept on disk.
+
+    """
+    parts: list[str] = []
+    waiting, seen = [function], {function}
+    while waiting:
+        each = waiting.pop()
+        sources = fingerprint(each.__module__)
+        if sources is None:
+            return None
+        line = each.__code__.co_firstlineno
+        parts.append(f"{each.__module__}.{each.__qualname__}:{line} {sources}")
+        for value, is_closed_over in _references(each):
+            if isinstance(value, Dispatcher):
+                if value.py_func not in seen:
+                    seen.add(value.py_func)
+                    waiting.append(value.py_func)
+            elif is_closed_over:
+                if not isinstance(value, int | float | str | np.number):
+                    return None
+                parts.append(repr(value))
+    return " ".join(parts)
+
+
+def _references(function: Callable[..., object]) -> Iterator[tuple[object, bool]]:
+    """Yield what a function refers to, and whether it closes over it."""
+    for cell in function.__closure__ or ():
+        yield cell.cell_contents, True
+    for name in function.__code__.co_names:
+        yield function.__globals__.get(name), False
+
+
 @cache
-def fingerprint(module: str) -> str:
-    """Return a hash of the sources of a module and of all it imports from its own package."""
+def fingerprint(module: str) -> str | None:
+    """Return a hash of the sources of a module and of all it imports from its own package.
+
+    None where there is no source, as at a prompt.
+    """
     sources: dict[str, str] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         if name not in sources:
-            sources[name], imported = _source(name)
+            found = _source(name)
+            if found is None:
+                return None
+            sources[name], imported = found
             waiting += imported
     return hashlib.sha256("".join(sources[name] for name in sorted(sources)).encode()).hexdigest()
 
 
 @cache
-def _source(module: str) -> tuple[str, list[str]]:
+def _source(module: str) -> tuple[str, list[str]] | None:
     """Return the source of a module, and the names of those it imports from its own package."""
-    loader = cast(InspectLoader, import_module(module).__loader__)
-    source = loader.get_source(module) or ""
+    source = _text(module)
+    if source is None:
+        return None
     package = module.partition(".")[0]
     names = []
     for node in ast.walk(ast.parse(source)):
@@ -94,11 +152,25 @@ def _source(module: str) -> tuple[str, list[str]]:
     return source, [name for name in names if name.startswith(f"{package}.") and _is_module(name)]
 
 
+def _text(module: str) -> str | None:
+    imported = sys.modules.get(module) or import_module(module)
+    try:
+        text: str | None = imported.__loader__.get_source(module)  # type: ignore[union-attr]
+    except (ImportError, AttributeError):  # __main__: a prompt, a notebook, or python -m
+        path = Path(getattr(imported, "__file__", None) or "")
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+    return text or ""
+
+
 def _is_module(name: str) -> bool:
     try:
         return find_spec(name) is not None
-    except ModuleNotFoundError:  # what it would be in is no package
+    except ModuleNotFoundError:  # its parent is a module, not a package
         return False
+
+
+def _is_disabled() -> bool:
+    return bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 
 
 class _Cache(FunctionCache):
@@ -116,6 +188,9 @@ class _Cache(FunctionCache):
 
 
 def _cache_of(function: Callable[..., object]) -> Numba:
+    closed_over = [value for value, is_closed_over in _references(function) if is_closed_over]
+    if not _has_file(function.__module__) or any(isinstance(x, Dispatcher) for x in closed_over):
+        return NullCache()  # Numba cannot tell two closures over compiled code apart
     try:
         return _Cache(function)
     except RuntimeError as error:
@@ -123,6 +198,11 @@ def _cache_of(function: Callable[..., object]) -> Numba:
             raise
         _say_that_nothing_is_kept("no directory can be written to; NUMBA_CACHE_DIR may name one")
         return NullCache()
+
+
+def _has_file(module: str) -> bool:
+    """Return False for what was typed at a prompt or in a notebook."""
+    return Path(getattr(sys.modules.get(module), "__file__", None) or "").is_file()
 
 
 @cache

@@ -1,19 +1,34 @@
-"""What compiled passes need and Python has no word for: one small function each.
+"""What compiled ops need and Python has no word for: one small function each.
 
-All take and give single numbers, float32 or float64; in a loop LLVM makes vectors of them.
+All take and give single numbers, float32 or float64; in a loop LLVM makes vectors of them. Each
+has a twin in plain Python, which takes its place under ``NUMBA_DISABLE_JIT``.
 """
 
+import sys
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, TypeAlias
 
+import numpy as np
 from llvmlite import ir
-from numba import extending, types
+from numba import config, extending, types
 
 NumbaType: TypeAlias = Any
 Definition: TypeAlias = tuple[Any, Callable[..., ir.Value]]  # signature, and what emits the code
 
 # Numba turns f(typing_context, x) into f(x), which mypy cannot follow.
 intrinsic: Callable[[Callable[..., Definition]], Callable[..., Any]] = extending.intrinsic
+
+
+def with_twin(
+    twin: Callable[..., Any],
+) -> Callable[[Callable[..., Definition]], Callable[..., Any]]:
+    """Define an intrinsic, and what stands in for it where nothing is compiled."""
+
+    def define(definition: Callable[..., Definition]) -> Callable[..., Any]:
+        return twin if config.DISABLE_JIT else intrinsic(definition)  # type: ignore[attr-defined]
+
+    return define
 
 
 def emitter(emit: Callable[..., ir.Value]) -> Callable[..., ir.Value]:
@@ -35,13 +50,24 @@ def _emit_fma(builder: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> i
     return _call(builder, "llvm.fmuladd", x, y, z)
 
 
-@intrinsic
+def _bits(x: Any) -> int:  # noqa: ANN401
+    x = np.asarray(x)
+    return int(x.view(f"i{x.itemsize}"))
+
+
+def _from_bits(pattern: int, like: Any) -> Any:  # noqa: ANN401
+    like = np.asarray(like)
+    word = (pattern & (2 ** (8 * like.itemsize) - 1)).to_bytes(like.itemsize, sys.byteorder)
+    return np.frombuffer(word, like.dtype)[0]
+
+
+@with_twin(lambda x, y, z: x * y + z)
 def fma(typing_context: object, x: NumbaType, y: NumbaType, z: NumbaType) -> Definition:
     """Return ``x · y + z``, rounded once where the processor can."""
     return x(x, x, x), emitter(_emit_fma)
 
 
-@intrinsic
+@with_twin(lambda coefficients, x: reduce(lambda sum, c: sum * x + c, coefficients))
 def polynomial(typing_context: object, coefficients: NumbaType, x: NumbaType) -> Definition:
     """Evaluate a polynomial, of which a tuple holds the coefficient of the highest power first."""
 
@@ -54,13 +80,13 @@ def polynomial(typing_context: object, coefficients: NumbaType, x: NumbaType) ->
     return x(coefficients, x), emitter(emit)
 
 
-@intrinsic
+@with_twin(np.fmax)
 def maximum(typing_context: object, x: NumbaType, y: NumbaType) -> Definition:
     """Return the larger of two numbers; the other one where one is NaN."""
     return x(x, x), emitter(lambda builder, *operands: _call(builder, "llvm.maxnum", *operands))
 
 
-@intrinsic
+@with_twin(lambda total, x: total + x)
 def add_in_lanes(typing_context: object, total: NumbaType, x: NumbaType) -> Definition:
     """Return ``total + x``; a loop that sums by it keeps a partial sum for each vector lane.
 
@@ -69,7 +95,7 @@ def add_in_lanes(typing_context: object, total: NumbaType, x: NumbaType) -> Defi
     return total(total, total), emitter(lambda builder, *xs: builder.fadd(*xs, flags=("reassoc",)))
 
 
-@intrinsic
+@with_twin(_bits)
 def bits(typing_context: object, x: NumbaType) -> Definition:
     """Return the bits of a number, as a signed integer."""
 
@@ -81,7 +107,7 @@ def bits(typing_context: object, x: NumbaType) -> Definition:
     return types.int64(x), emitter(emit)
 
 
-@intrinsic
+@with_twin(_from_bits)
 def from_bits(typing_context: object, pattern: NumbaType, like: NumbaType) -> Definition:
     """Return the number that has these bits, in the format of `like`."""
 

@@ -1,10 +1,10 @@
-"""Vector instructions, for the generators of the kernel's code.
+"""Emit vector instructions, for code that is generated.
 
-Numba's own vectoriser may or may not find the vectors in a loop. Here they are written down:
-`Vectors` emits LLVM's vector instructions of one width.
+LLVM's vectoriser may or may not find the vectors in a loop. Here they are written down: `Vectors`
+emits LLVM's vector instructions of one width.
 
-In all compiled code an address is an integer, and offsets and strides are in bytes, since a
-stride of a NumPy array may be any number of them. For the same reason no alignment is assumed.
+In generated code an address is an integer, and offsets and strides are in bytes, since a stride of
+a NumPy array may be any number of them. For the same reason no alignment is assumed.
 """
 
 from llvmlite import ir
@@ -12,12 +12,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from fastnn.kernels.arrays import CACHE_LINE
+
 INDEX = ir.IntType(64)
 POINTER = ir.IntType(8).as_pointer()
 _INT32 = ir.IntType(32)
 _UNALIGNED = 1
-LINE = 64  # bytes of a cache line
-_KEEP, _DATA = 3, 1  # LLVM's prefetch: into all levels; data, not instructions
+_ALL_LEVELS, _DATA = 3, 1  # LLVM's prefetch: into all levels; data, not instructions
 
 
 def index(value: int) -> ir.Constant:
@@ -39,14 +40,15 @@ def phi(builder: ir.IRBuilder, blocks: list[ir.Block], values: list[ir.Value]) -
 
 
 class Vectors:
-    """Emits instructions on vectors of `lanes` elements.
+    """Emits instructions on vectors.
 
     Parameters
     ----------
     builder : llvmlite.ir.IRBuilder
-        Where to.
+        Where they are emitted.
     element : numba.types.Float
     lanes : int
+        Elements in a vector.
     fused : bool
         Whether `multiply_add` rounds once.
 
@@ -118,7 +120,7 @@ class Vectors:
     def prefetch(self, pointer: ir.Value, vectors: int, write: bool = False) -> None:
         """Ask for the cache lines of adjacent vectors, which are going to be read or written."""
         size = vectors * self.lanes * self.itemsize
-        for offset in [*range(0, size, LINE), size - 1]:
+        for offset in [*range(0, size, CACHE_LINE), size - 1]:
             prefetch_line(self.builder, advance(self.builder, pointer, index(offset)), write)
 
     def shuffle(self, x: ir.Value, y: ir.Value, lanes: list[int]) -> ir.Value:
@@ -144,16 +146,16 @@ class Vectors:
 
 
 def prefetch_line(builder: ir.IRBuilder, pointer: ir.Value, write: bool) -> None:
-    """Ask for a cache line. It is no access: any address will do."""
-    flags = [ir.Constant(_INT32, flag) for flag in (int(write), _KEEP, _DATA)]
+    """Ask for a cache line. Any address is safe, since a prefetch does not access it."""
+    flags = [ir.Constant(_INT32, flag) for flag in (int(write), _ALL_LEVELS, _DATA)]
     signature = ir.FunctionType(ir.VoidType(), [POINTER, *[_INT32] * 3])
     function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
     builder.call(function, [builder.bitcast(pointer, POINTER), *flags])
 
 
 @intrinsic
-def keep(typing_context, array):  # type: ignore[no-untyped-def]
-    """Use an array whose memory is in use by address: Numba frees it after its last mention."""
+def keep_alive(typing_context, array):  # type: ignore[no-untyped-def]
+    """Use an array that is read by its address: Numba frees it after its last use."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         return context.get_dummy_value()

@@ -1,0 +1,36 @@
+"""Arrays as programs want them: on cache lines, and zeros until somebody writes to them."""
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fastnn.kernels.interface import Array
+
+Integers: TypeAlias = npt.NDArray[np.int64]
+RandomState: TypeAlias = npt.NDArray[np.uint64]  # [seed, step]
+
+CACHE_LINE = 64  # bytes
+
+
+def aligned_zeros(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+    """Allocate an array of zeros that starts on a cache line, as vector loads prefer.
+
+    Never garbage: among uninitialised numbers there may be denormals, with which arithmetic is
+    many times as slow.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : dtype-like
+
+    Returns
+    -------
+    ndarray, C-contiguous
+
+    """
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape)) * dtype.itemsize
+    buffer = np.zeros(size + CACHE_LINE, np.uint8)
+    first = -buffer.ctypes.data % CACHE_LINE
+    return buffer[first : first + size].view(dtype).reshape(shape)
