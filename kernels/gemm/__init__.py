@@ -1,1 +1,1 @@
-"""The fast rung, in the layers of BLIS: product, macro-kernel, micro-kernel, packing, blocksizes."""
+"""The fast rung, as BLIS has it: product, macro-kernel, micro-kernel, packing, blocksizes."""

@@ -1,18 +1,35 @@
-"""The loops around the micro-kernel: a product on one thread.
+"""The five loops around the micro-kernel: a product on one thread.
 
-In BLIS's order, from the outside: columns by nc, k by kc, rows by mc; then the panels of `b`
-by nr, and the tiles under each by mr. A part that is used again before it leaves its cache is
-packed where that pays:
+The outer three, jc, pc and ic, cut the matrices into parts that a cache holds::
 
-- A panel of `b` is packed by the first tile that reads it, which stores what it loads while
-  its arithmetic goes on: such packing is almost free. Where rows of `b` are not contiguous,
-  it is transposed before.
-- A block of `a` is packed, in groups of mr rows, where it is larger than L1 and read often
-  enough, and where its stride is hostile: a multiple of 2048 bytes, so that the rows of a tile
-  compete for the same few places of L1.
-- Products with few rows leave `b` where it is.
+          out     jc                A    pc                    B    jc
+         +-----+------+----+       +----+----+----+           +----+------+----+
+         |     |      |    |       |    |    |    |        pc |    |######|    | KC
+      ic |     |######|    |  +=   |    |####|    | MC   *    +----+------+----+
+         |     |      |    |    ic |    |    |    |           |    |      |    |
+         +-----+------+----+       +----+----+----+           +----+------+----+
+                  NC            block of A, in L2  KC      panel of B, in L3  NC
 
-Where `out` has no contiguous rows, a tile is computed beside it and copied.
+The macro-kernel is the inner two, jr and ir, which call the micro-kernel for each micro-tile::
+
+                 jr                                             jr
+         +------+--+-------+       +--------------+           +------+--+------+
+      ir |      |##|       |  += ir|##############| MR   *    |      |##|      |
+         |      |  |       |       |              |           |      |##|      | KC
+         +------+--+-------+       +--------------+           +------+--+------+
+          micro-tile MR x NR,      micro-panel of A,          micro-panel of B,
+          in registers             in L1               KC     in L1 and L2     NR
+
+A part that is read again before it leaves its cache is packed where that pays:
+
+- A micro-panel of B is packed by the first micro-kernel that reads it, which stores what it loads
+  while its arithmetic goes on: such packing is almost free. Where rows of B are not contiguous,
+  it is transposed beforehand.
+- A block of A is packed where it exceeds L1 and is read often enough, and where the rows of a
+  micro-panel would compete for the same few places in L1.
+- Products with few rows leave B where it is.
+
+Where the rows of `out` are not contiguous, a micro-tile is computed beside it and copied.
 """
 
 from typing import Any, NamedTuple
@@ -22,221 +39,234 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from fastnn.kernels.gemm.blocksizes import Tiling, caches, tiling, vector_unit
-from fastnn.kernels.gemm.microkernel import multiply_tile
-from fastnn.kernels.gemm.packing import STRIP, copy, pack
+from fastnn.kernels.arrays import CACHE_LINE
+from fastnn.kernels.gemm.blocksizes import VECTORS_IN_NR, Blocksizes, blocksizes
+from fastnn.kernels.gemm.microkernel import microkernel
+from fastnn.kernels.gemm.packing import STRIP_BYTES, copy, pack
 from fastnn.kernels.runtime.compiling import c_function
-from fastnn.kernels.runtime.vectors import LINE, keep
+from fastnn.kernels.runtime.hardware import caches, vector_unit
+from fastnn.kernels.runtime.vectors import keep_alive
 
 MASKS = vector_unit().masks
 L1 = caches().l1
 
-HOSTILE = 2048  # bytes: rows this far apart, or a multiple, share two sets of a 32 KiB L1
-FEW_COLUMNS = 1024  # of `out`: with fewer, a packed block of `a` is not read often enough
-FEW_ROWS = 2  # of `out`: with no more, every part of `b` is read once, and tiles are wide
-L1_WAYS = 8  # lines that L1 holds of those that compete for one place: as much as most have
+ALIASING_STRIDE = 2048  # bytes: lines this far apart, or a multiple, share two sets of a 32 KiB L1
+L1_WAYS = 8  # lines that such a set holds, in most processors
+MIN_COLUMNS_TO_PACK_A = 1024  # of `out`: with fewer, a packed block of A is not read often enough
+MAX_K_UNPACKED = 32  # up to here, packing A would take as long as the product
+MAX_WIDE_ROWS = 2  # of `out`: with no more, B is read only once, and micro-tiles are wide
+MAX_WIDE_VECTORS = 8
 
 
 class Operand(NamedTuple):
-    """Where a matrix lies: its first element's address, and its strides in bytes."""
+    """Where a matrix lies: the address of its first element, row and column stride in bytes."""
 
     address: int
-    row: int
-    column: int
+    rs: int
+    cs: int
 
 
-class Rows(NamedTuple):
-    """A block of `a`, in groups of mr rows, which may lie apart from each other."""
+class BlockOfA(NamedTuple):
+    """A block of A in micro-panels of MR rows, packed or in place."""
 
     address: int
-    row: int
-    column: int
-    group: int  # bytes from one group to the next
-    tile: int  # at most so many rows in a tile
+    rs: int
+    cs: int
+    ps: int  # panel stride: bytes from one micro-panel to the next
+    max_rows: int  # of a micro-tile
 
 
-class Panels(NamedTuple):
-    """How panels of `b` are had."""
+class PackingOfB(NamedTuple):
+    """How micro-panels of B are obtained for a product; with no packing they are read in place."""
 
-    vectors: int  # their width, at most
-    packs: bool  # by the tile that reads them first
-    transposes: bool
-    kept: bool  # for other blocks of `a`
-
-
-class Cuts(NamedTuple):
-    """How much is worked on at a time; see `fastnn.kernels.gemm.blocksizes`."""
-
-    mc: int
-    kc: int
-    nc: int
+    vectors: int  # in a row of a micro-panel, at most
+    by_microkernel: bool  # by the first one that reads it
+    by_transposing: bool  # beforehand
+    for_all_blocks: bool  # kept for further blocks of A, each in a place of its own
 
 
-def numbers(element: types.Float) -> Tiling:
-    """Return the `tiling` for elements of this type, from within compiled code."""
-    return tiling(element.bitwidth // 8)
+class MicropanelOfB(NamedTuple):
+    """A micro-panel of B: where to read it, and where to pack it."""
+
+    source: Operand
+    packed: Operand
+    columns: int
+    vectors: int  # in a row; 0 stands for a single column
+    packs: bool  # whether the first micro-kernel is to pack it
 
 
-@overload(numbers)
-def _numbers(element):  # type: ignore[no-untyped-def]
-    constants = numbers(element.instance_type)
+def blocksizes_of(element: types.Float) -> Blocksizes:
+    """Return the blocksizes for elements of this type, from within compiled code."""
+    return blocksizes(element.bitwidth // 8)
+
+
+@overload(blocksizes_of)
+def _blocksizes_of(element):  # type: ignore[no-untyped-def]
+    constants = blocksizes_of(element.instance_type)
     return lambda element: constants
 
 
 @njit
 def _part(x, i, j):  # type: ignore[no-untyped-def]
-    return Operand(x.address + i * x.row + j * x.column, x.row, x.column)
+    return Operand(x.address + i * x.rs + j * x.cs, x.rs, x.cs)
 
 
 @njit(inline="always")
-def _rows_of_tile(left, most, mr, vectors):  # type: ignore[no-untyped-def]
-    rows = min(left, most)
-    if vectors < 2:
-        while rows != mr and rows & (rows - 1) != 0:  # as `is_narrow_tile`
+def _rows_of_microtile(left, max_rows, mr, vectors):  # type: ignore[no-untyped-def]
+    """Return how many of the rows that are left the next micro-tile takes."""
+    rows = min(left, max_rows)
+    if vectors < VECTORS_IN_NR:
+        while rows != mr and rows & (rows - 1) != 0:  # as `is_narrow_variant`
             rows -= 1
     return rows
 
 
 @njit(inline="always")
-def _vectors_of_tile(columns, m, lanes, most):  # type: ignore[no-untyped-def]
-    """Return how many vectors the next tile takes; 0 stands for a single column."""
+def _vectors_of_microtile(columns, m, lanes, max_vectors):  # type: ignore[no-untyped-def]
+    """Return how many vectors the next micro-tile takes; 0 stands for a single column."""
     vectors = columns // lanes + (MASKS and columns % lanes != 0)
-    if m == 1 and min(vectors, most) >= 8:
-        return 8
-    if m <= FEW_ROWS and min(vectors, most) >= 4:
-        return 4
-    return min(2, vectors)
+    if m == 1 and min(vectors, max_vectors) >= MAX_WIDE_VECTORS:
+        return MAX_WIDE_VECTORS
+    if m <= MAX_WIDE_ROWS and min(vectors, max_vectors) >= MAX_WIDE_VECTORS // 2:
+        return MAX_WIDE_VECTORS // 2
+    return min(VECTORS_IN_NR, vectors)
 
 
 @njit(inline="always")
-def _multiply_panel(  # type: ignore[no-untyped-def]
-    element, m, width, kc, a, b, out, first, vectors, packs, panel, scratch
-):
-    """Multiply the rows of a block of `a` with a panel of `b`, `vectors` wide."""
-    size, lanes, mr = numbers(element).itemsize, numbers(element).lanes, numbers(element).mr
-    tail = width - (vectors - 1) * lanes
-    direct = out.column == size
-    i = 0
-    while i < m:
-        rows = _rows_of_tile(m - i, a.tile, mr, vectors)
-        a_tile = a.address + i // mr * a.group + i % mr * a.row
-        to = _part(out, i, 0)
-        next_out = to.address + rows * out.row if m - i > rows else out.address + width * size
-        if not direct:
-            to = scratch
-            if not first:
+def _loop_ir(element, m, kc, a, b, out, overwrites, scratch):  # type: ignore[no-untyped-def]
+    """Multiply a block of A with a micro-panel of B: the innermost loop around the micro-kernel."""
+    sizes = blocksizes_of(element)
+    size = sizes.itemsize
+    edge_lanes = b.columns - (b.vectors - 1) * sizes.lanes
+    in_place = out.cs == size
+    source, packs = b.source, b.packs
+    ir = 0
+    while ir < m:
+        rows = _rows_of_microtile(m - ir, a.max_rows, sizes.MR, b.vectors)
+        # A micro-tile may have fewer rows than a micro-panel of A, and begin within one.
+        micropanel_of_a = a.address + ir // sizes.MR * a.ps + ir % sizes.MR * a.rs
+        tile = _part(out, ir, 0)
+        # Prefetched meanwhile: the rows below, or after the last ones the columns beside.
+        next_out = tile.address + rows * out.rs if m - ir > rows else out.address + b.columns * size
+        if not in_place:
+            tile = scratch
+            if not overwrites:
                 copy(
-                    element, size, to.address, to.row, size,
-                    out.address + i * out.row, out.row, out.column, rows, width,
+                    element, size, tile.address, tile.rs, size,
+                    out.address + ir * out.rs, out.rs, out.cs, rows, b.columns,
                 )  # fmt: skip
-        multiply_tile(
-            element, rows, vectors, int(packs), kc,
-            a_tile, a.row, a.column, b.address, b.row, to.address, to.row,
-            tail, first, panel.address, panel.row, next_out,
+        microkernel(
+            element, rows, b.vectors, int(packs), kc,
+            micropanel_of_a, a.rs, a.cs, source.address, source.rs, tile.address, tile.rs,
+            edge_lanes, overwrites, b.packed.address, b.packed.rs, next_out,
         )  # fmt: skip
-        if not direct:
+        if not in_place:
             copy(
-                element, size, out.address + i * out.row, out.row, out.column,
-                to.address, to.row, size, rows, width,
+                element, size, out.address + ir * out.rs, out.rs, out.cs,
+                tile.address, tile.rs, size, rows, b.columns,
             )  # fmt: skip
-        if packs:
-            b, packs = panel, False
-        i += rows
+        if packs:  # it is packed by now
+            source, packs = b.packed, False
+        ir += rows
 
 
 @njit(inline="always")
-def _multiply_block(element, m, n, kc, a, b, out, first, fresh, panels, packed, scratch):  # type: ignore[no-untyped-def]
-    """Multiply a block of `a` with all panels of a block of `b`, which are packed if `fresh`."""
-    size, lanes = numbers(element).itemsize, numbers(element).lanes
-    panel = packed
-    j = 0
-    while j < n:
-        vectors = _vectors_of_tile(n - j, m, lanes, panels.vectors)
-        width = min(max(1, vectors * lanes), n - j)
-        source = _part(b, 0, j)
-        if panels.transposes and fresh:
+def _macrokernel(
+    element, m, n, kc, a, b, out, overwrites, is_first_block, packing, packed, scratch
+):  # type: ignore[no-untyped-def]
+    """Multiply a block of A with a panel of B, which the first block finds unpacked."""
+    sizes = blocksizes_of(element)
+    size, lanes = sizes.itemsize, sizes.lanes
+    jr = 0
+    while jr < n:
+        vectors = _vectors_of_microtile(n - jr, m, lanes, packing.vectors)
+        columns = min(max(1, vectors * lanes), n - jr)
+        source = _part(b, 0, jr)
+        if packing.by_transposing and is_first_block:
             pack(
-                element, size, panel.address, panel.row,
-                source.address, source.row, source.column, kc, width,
+                element, size, packed.address, packed.rs,
+                source.address, source.rs, source.cs, kc, columns,
             )  # fmt: skip
-        packs = panels.packs and vectors > 0  # single columns stay in place
-        if panels.transposes or (packs and not fresh):
-            source = panel
-        _multiply_panel(
-            element, m, width, kc, a, source, _part(out, 0, j), first,
-            vectors, packs and fresh, panel, scratch,
+        packs = packing.by_microkernel and vectors > 0  # single columns stay in place
+        if packing.by_transposing or (packs and not is_first_block):
+            source = packed
+        _loop_ir(
+            element, m, kc, a,
+            MicropanelOfB(source, packed, columns, vectors, packs and is_first_block),
+            _part(out, 0, jr), overwrites, scratch,
         )  # fmt: skip
-        j += width
-        if panels.kept:
-            panel = _part(panel, kc, 0)  # the next begins behind this one
+        jr += columns
+        if packing.for_all_blocks:
+            packed = _part(packed, kc, 0)  # the next one begins behind this one
 
 
 @njit(inline="always")
-def _group_row(mr, size):  # type: ignore[no-untyped-def]
-    """Return the bytes from one column of a packed group of rows to the next."""
-    return (mr * size + STRIP - 1) // STRIP * STRIP
+def _packed_cs(mr, size):  # type: ignore[no-untyped-def]
+    """Return the column stride of a packed micro-panel of A: MR elements, in whole strips."""
+    return (mr * size + STRIP_BYTES - 1) // STRIP_BYTES * STRIP_BYTES
 
 
 @njit(inline="always")
-def _pack_rows(element, m, kc, a, to):  # type: ignore[no-untyped-def]
-    """Copy a block of `a` in groups of mr rows, the columns of each group in one piece."""
-    size, mr = numbers(element).itemsize, numbers(element).mr
-    group = _group_row(mr, size)
+def _pack_block_of_a(element, m, kc, a, to):  # type: ignore[no-untyped-def]
+    """Pack a block of A: micro-panels one behind the other, each column by column."""
+    size, mr = blocksizes_of(element).itemsize, blocksizes_of(element).MR
+    cs = _packed_cs(mr, size)
     for i in range(0, m, mr):
         pack(
-            element, size, to + i // mr * kc * group, group,
-            a.address + i * a.row, a.column, a.row, kc, min(mr, m - i),
+            element, size, to + i // mr * kc * cs, cs,
+            a.address + i * a.rs, a.cs, a.rs, kc, min(mr, m - i),
         )  # fmt: skip
 
 
 @njit(inline="always")
-def _choose_panels(m, sizes, b, out):  # type: ignore[no-untyped-def]
-    transposes = b.column != sizes.itemsize
-    packs = not transposes and m >= 2 * sizes.mr and b.row > 2 * sizes.lanes * sizes.itemsize
-    wide = m <= FEW_ROWS and out.column == sizes.itemsize and not transposes
-    return Panels(8 if wide else 2, packs, transposes, m > sizes.mc)
-
-
-@njit(inline="always")
-def _choose_cuts(m, k, sizes, panels):  # type: ignore[no-untyped-def]
-    """Even parts of k, the same for every m and n, since each part's sums start at zero.
-
-    For few rows a transposed `b` is used up panel by panel: nothing reads it again.
-    """
-    few = m <= FEW_ROWS and panels.transposes
-    nc = panels.vectors * sizes.lanes if few else sizes.nc
-    parts = (k + sizes.kc - 1) // sizes.kc
-    return Cuts(sizes.mc, (k + parts - 1) // parts, nc)
-
-
-@njit(inline="always")
-def _is_hostile(a, size):  # type: ignore[no-untyped-def]
-    return a.row % HOSTILE == 0 or (a.row == size and a.column % HOSTILE == 0)
-
-
-@njit(inline="always")
-def _packs_rows(m, n, k, sizes, a):  # type: ignore[no-untyped-def]
-    large = m * k * sizes.itemsize > L1 and n >= FEW_COLUMNS
-    hostile = n > 2 * sizes.lanes and _is_hostile(a, sizes.itemsize)
-    return m > FEW_ROWS and k > 32 and (large or hostile)
-
-
-@njit(inline="always")
-def _rows(element, m, kc, a, packs, packed, most):  # type: ignore[no-untyped-def]
-    """Return a block of `a` as tiles of at most `most` rows read it, packed or where it is."""
-    size, mr = numbers(element).itemsize, numbers(element).mr
+def _block_of_a(element, m, kc, a, packs, packed, max_rows):  # type: ignore[no-untyped-def]
+    """Return a block of A, packed to address `packed` or in place."""
+    size, mr = blocksizes_of(element).itemsize, blocksizes_of(element).MR
     if packs:
-        column = _group_row(mr, size)
-        _pack_rows(element, m, kc, a, packed)
-        return Rows(packed, size, column, kc * column, mr)
-    return Rows(a.address, a.row, a.column, mr * a.row, most)
+        _pack_block_of_a(element, m, kc, a, packed)
+        cs = _packed_cs(mr, size)
+        return BlockOfA(packed, size, cs, kc * cs, mr)
+    return BlockOfA(a.address, a.rs, a.cs, mr * a.rs, max_rows)
 
 
-def compile_block(dtype: np.dtype[np.floating]) -> Any:
+@njit(inline="always")
+def _choose_packing_of_b(m, sizes, b, out):  # type: ignore[no-untyped-def]
+    transposes = b.cs != sizes.itemsize
+    packs = not transposes and m >= 2 * sizes.MR and b.rs > sizes.NR * sizes.itemsize
+    wide = m <= MAX_WIDE_ROWS and out.cs == sizes.itemsize and not transposes
+    return PackingOfB(MAX_WIDE_VECTORS if wide else VECTORS_IN_NR, packs, transposes, m > sizes.MC)
+
+
+@njit(inline="always")
+def _choose_kc_and_nc(m, k, sizes, packing):  # type: ignore[no-untyped-def]
+    """Return KC and NC for this product.
+
+    k is cut evenly, and alike for every m and n, since the sums of each part start at zero. For
+    few rows, each micro-panel of a transposed B is used up at once: nothing reads it again.
+    """
+    parts = (k + sizes.KC - 1) // sizes.KC
+    few = m <= MAX_WIDE_ROWS and packing.by_transposing
+    return (k + parts - 1) // parts, packing.vectors * sizes.lanes if few else sizes.NC
+
+
+@njit(inline="always")
+def _aliases_in_l1(a, size):  # type: ignore[no-untyped-def]
+    """Return whether the elements that a step reads compete for a few lines of L1."""
+    return a.rs % ALIASING_STRIDE == 0 or (a.rs == size and a.cs % ALIASING_STRIDE == 0)
+
+
+@njit(inline="always")
+def _packs_a(m, n, k, sizes, a):  # type: ignore[no-untyped-def]
+    large = m * k * sizes.itemsize > L1 and n >= MIN_COLUMNS_TO_PACK_A
+    aliases = n > sizes.NR and _aliases_in_l1(a, sizes.itemsize)
+    return m > MAX_WIDE_ROWS and k > MAX_K_UNPACKED and (large or aliases)
+
+
+def compile_gemm(dtype: np.dtype[np.floating]) -> Any:
     """Compile the product of one thread for `dtype`, as a C function.
 
-    ``block(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row, out_column)``
-    takes addresses and strides in bytes. All sizes are at least 1.
+    ``gemm(m, n, k, a, rs_a, cs_a, b, rs_b, cs_b, out, rs_out, cs_out)`` takes addresses and
+    strides in bytes. All sizes are at least 1.
 
     Parameters
     ----------
@@ -246,40 +276,48 @@ def compile_block(dtype: np.dtype[np.floating]) -> Any:
     """
     element = numba.from_dtype(dtype)
     # Closed over, and so part of what code on disk is known by: other caches, other code.
-    sizes = tiling(dtype.itemsize)
+    sizes = blocksizes(dtype.itemsize)
 
-    def block(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row, out_column):  # type: ignore[no-untyped-def]
-        a, b = Operand(a, a_row, a_column), Operand(b, b_row, b_column)
-        out = Operand(out, out_row, out_column)
-        size, lanes, mr = sizes.itemsize, sizes.lanes, sizes.mr
-        panels = _choose_panels(m, sizes, b, out)
-        cuts = _choose_cuts(m, k, sizes, panels)
-        packs_rows = _packs_rows(m, n, k, sizes, a)
-        most = min(mr, L1_WAYS) if _is_hostile(a, size) and not panels.packs else mr
+    def gemm(m, n, k, a, rs_a, cs_a, b, rs_b, cs_b, out, rs_out, cs_out):  # type: ignore[no-untyped-def]
+        a, b = Operand(a, rs_a, cs_a), Operand(b, rs_b, cs_b)
+        out = Operand(out, rs_out, cs_out)
+        size, MR, NR, MC = sizes.itemsize, sizes.MR, sizes.NR, sizes.MC
+        packing = _choose_packing_of_b(m, sizes, b, out)
+        KC, NC = _choose_kc_and_nc(m, k, sizes, packing)
+        packs_a = _packs_a(m, n, k, sizes, a)
+        # Unpacked rows that alias: no more in a micro-tile than a set of L1 holds lines of.
+        max_rows = (
+            min(MR, L1_WAYS) if _aliases_in_l1(a, size) and not packing.by_microkernel else MR
+        )
 
-        panel_row = 2 * lanes * size
-        count = min(n, cuts.nc) // (2 * lanes) + 1 + (0 if MASKS else lanes) if panels.kept else 1
-        b_bytes = count * cuts.kc * panel_row if panels.packs or panels.transposes else 0
-        groups = (min(m, cuts.mc) + mr - 1) // mr
-        a_bytes = groups * cuts.kc * _group_row(mr, size) if packs_rows else 0
-        workspace = np.empty(LINE + b_bytes + a_bytes + mr * panel_row, np.uint8)
-        b_packed = (int(workspace.ctypes.data) + LINE - 1) // LINE * LINE
-        a_packed = b_packed + b_bytes
-        panel = Operand(b_packed, panel_row, size)
-        scratch = Operand(a_packed + a_bytes, panel_row, size)
+        # The workspace holds packed micro-panels of B, the packed block of A and a micro-tile.
+        packed_rs = NR * size
+        lanes_beyond = 0 if MASKS else sizes.lanes  # single columns, a micro-panel each
+        micropanels = min(n, NC) // NR + 1 + lanes_beyond if packing.for_all_blocks else 1
+        packs_b = packing.by_microkernel or packing.by_transposing
+        b_bytes = micropanels * KC * packed_rs if packs_b else 0
+        micropanels_of_a = (min(m, MC) + MR - 1) // MR
+        a_bytes = micropanels_of_a * KC * _packed_cs(MR, size) if packs_a else 0
+        workspace = np.empty(CACHE_LINE + b_bytes + a_bytes + MR * packed_rs, np.uint8)
+        packed_b = (int(workspace.ctypes.data) + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
+        packed_a = packed_b + b_bytes
+        first_micropanel = Operand(packed_b, packed_rs, size)
+        scratch = Operand(packed_a + a_bytes, packed_rs, size)
 
-        for jc in range(0, n, cuts.nc):
-            nc = min(cuts.nc, n - jc)
-            for p in range(0, k, cuts.kc):
-                kc = min(cuts.kc, k - p)
-                for ic in range(0, m, cuts.mc):
-                    mc = min(cuts.mc, m - ic)
-                    rows = _rows(element, mc, kc, _part(a, ic, p), packs_rows, a_packed, most)
-                    _multiply_block(
-                        element, mc, nc, kc, rows, _part(b, p, jc), _part(out, ic, jc),
-                        p == 0, ic == 0, panels, panel, scratch,
+        for jc in range(0, n, NC):
+            nc = min(NC, n - jc)
+            for pc in range(0, k, KC):
+                kc = min(KC, k - pc)
+                for ic in range(0, m, MC):
+                    mc = min(MC, m - ic)
+                    block = _block_of_a(
+                        element, mc, kc, _part(a, ic, pc), packs_a, packed_a, max_rows
+                    )
+                    _macrokernel(
+                        element, mc, nc, kc, block, _part(b, pc, jc), _part(out, ic, jc),
+                        pc == 0, ic == 0, packing, first_micropanel, scratch,
                     )  # fmt: skip
-        keep(workspace)
+        keep_alive(workspace)
 
     signature = types.void(*[types.intp] * 12)
-    return c_function(signature, block)
+    return c_function(signature, gemm)
