@@ -1,59 +1,42 @@
 """``fastnn compare``."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from fastnn.cli import options as o
-from fastnn.cli.console import (
-    show,
-    show_json,
-    show_markdown,
-    show_table,
-    warn,
-    warn_of_restraints,
-)
+from fastnn.cli.console import show, show_json, show_table, warn, warn_of_restraints
+from fastnn.cli.speeds import blas
 from fastnn.experiments.settings import ExperimentError
-from fastnn.study.tables import (
-    EXTRAPOLATED,
-    inference_table,
-    measured,
-    products_table,
-    training_table,
+from fastnn.formats import to_markdown
+from fastnn.study.tables import EXTRAPOLATED, comparison_tables, has_extrapolated, measured
+
+
+@o.takes_settings(
+    *("data", "data_dir", "hidden", "activation", "batch_size", "optimizer"),
+    *("threads", "dtype", "seed"),
 )
-
-
 def compare(
-    context: typer.Context,
+    given: dict[str, Any],
     only: o.Kernels = None,
     rounds: Annotated[int, typer.Option(help="How often each is timed; the median counts.")] = 5,
     seconds: Annotated[float, typer.Option(help="About how long each is timed in a round.")] = 0.3,
     inference: Annotated[
         str, typer.Option(metavar="SIZES", help="Batch sizes of inference, separated by commas.")
     ] = "1,32,1024",
-    data: o.Data = None,
-    data_dir: o.DataDir = None,
-    hidden: o.Hidden = None,
-    activation: o.Activation = None,
-    batch_size: o.BatchSize = None,
-    optimizer: o.Optimizer = None,
-    threads: o.Threads = None,
-    dtype: o.DType = None,
-    seed: o.Seed = None,
     config: o.Config = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print tables in Markdown.")] = False,
     json: o.Json = False,
 ) -> None:
     """Train one network under several kernels: the same losses, and what each costs.
 
-    First the losses of a few steps and the gradients of a batch are compared; a kernel that
-    differs by more than rounding is an error. Then the kernels are timed in turns: a step of
-    training, and inference. Of the matrix products are shown: their operations by the time of
-    the whole step, what that is of the machine's peak, their share of the time of a step's
-    calls, and how many times as fast these would be if products took none, which is what
-    another kernel has left to gain (Amdahl's law). A slow kernel is timed over fewer steps or
-    samples, and what is extrapolated is marked.
+    The losses of a few steps and the gradients of a batch are compared first; a kernel that
+    differs by more than rounding is an error. Then steps of training, and inference, are timed in
+    turns. Products: their operations by the time of the whole step, the share of the machine's
+    peak, their share of the time of a step's calls, and how many times as fast the calls would be
+    if products took no time (Amdahl's law). A slow kernel is timed over fewer steps or samples,
+    and what is extrapolated is marked.
     """
     if json and markdown:
         raise ExperimentError("--json and --markdown exclude each other")
@@ -61,7 +44,7 @@ def compare(
     from fastnn.study.comparison import Comparison
 
     comparison = Comparison(
-        o.given_experiment(context.params, config),
+        o.given_experiment(given, config),
         o.kernel_names(only),
         rounds=rounds,
         seconds=seconds,
@@ -69,13 +52,13 @@ def compare(
     )
     warn_of_restraints()
     comparison.verify()
-    with count_bar(comparison.parts) as advance:
-        comparison.measure(advance)
+    with count_bar(comparison.parts) as progress:
+        comparison.measure(progress)
     report = comparison.report()
     if report["busy"]:
         warn(
-            f"the machine is busy: half of the rounds of a step lie {report['noise']:.0%} apart; "
-            "more --rounds or --seconds, or a quieter moment, make the figures worth more"
+            f"the machine is busy: the middle half of the rounds of a step is "
+            f"{report['noise']:.0%} wide; take more --rounds or --seconds, or a quieter moment"
         )
     if json:
         show_json(report)
@@ -93,39 +76,27 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 
 def _show(report: Mapping[str, Any], description: str, markdown: bool) -> None:
-    machine = report["machine"]
     layers = "-".join(map(str, report["sizes"]))
-    blas = " ".join(filter(None, machine["blas"].values()))
-    (ceilings,) = report["ceilings"]["ceilings"]
-    head = (
+    peak = report["ceilings"][report["dtype"]]["median"] / 1e9
+    head = [
         f"{report['data']}: {description}",
         f"{layers} network in {report['dtype']}, batch size {report['batch_size']}, "
-        f"threads {report['threads']}, {machine['processor']}, BLAS {blas}, "
-        f"FMA peak {ceilings[report['dtype']]['median'] / 1e9:.1f} GFLOP/s",
+        f"threads {report['threads']}, {report['machine']['processor']}, BLAS {blas(report)}, "
+        f"FMA peak {peak:.1f} GFLOP/s",
         f"losses of {report['steps_verified']} steps agree to {report['loss_difference']:.1e}; "
         f"medians of {report['rounds']} rounds",
-    )
-    rows = measured(report)
-    tables = [make(rows) for make in (training_table, products_table, inference_table)]
+    ]
+    tables = comparison_tables(measured(report))
     foot = [f"{row['kernel']}: {row['skipped']}" for row in report["kernels"] if row["skipped"]]
-    if any(EXTRAPOLATED in text for table in tables for row in table.texts for text in row):
+    if has_extrapolated(tables):
         foot.append(
-            f"{EXTRAPOLATED} extrapolated, from fewer than the {report['steps_per_epoch']} steps "
-            "of an epoch, or from a smaller batch"
+            f"{EXTRAPOLATED} extrapolated from fewer than the {report['steps_per_epoch']} steps of "
+            "an epoch, or from a smaller batch"
         )
-    if not markdown:
-        show(*head)
-        for table in tables:
-            show_table(table.columns, table.texts)
-        show(*foot)
+    if markdown:
+        show("\n\n".join([*head, *(to_markdown(*table) for table in tables.values()), *foot]))
         return
-    show(*_paragraphs(head))
-    for table in tables:
-        show_markdown(table.columns, table.texts)
-        show("")
-    show(*_paragraphs(foot))
-
-
-def _paragraphs(lines: Sequence[str]) -> Iterator[str]:
-    for line in lines:
-        yield from (line, "")
+    show(*head)
+    for table in tables.values():
+        show_table(*table)
+    show(*foot)

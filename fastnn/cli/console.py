@@ -2,9 +2,13 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastnn.formats import to_json, to_markdown
+
+if TYPE_CHECKING:
+    from fastnn.history import Evaluation
+    from fastnn.losses import Loss
 
 
 def show_json(report: Mapping[str, Any]) -> None:
@@ -48,6 +52,18 @@ def show_table(
 def show_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table as Markdown on stdout; all columns but the first are aligned right."""
     show(to_markdown(columns, rows))
+
+
+def show_result(test: "Evaluation", loss: "Loss") -> None:
+    """Print what a network is worth on the test samples."""
+    from fastnn.losses import MeanSquaredError
+
+    if test.accuracy is not None:
+        show(f"test accuracy {test.accuracy:.4f}, test loss {test.loss:.4f}")
+    elif isinstance(loss, MeanSquaredError):
+        show(f"test mean squared error {test.loss:.6f}")
+    else:
+        show(f"test loss {test.loss:.6f}")
 
 
 _NOTHING = ("", "–")

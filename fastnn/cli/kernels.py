@@ -1,6 +1,6 @@
 """``fastnn kernels`` and ``fastnn kernels check``."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,14 +15,14 @@ app.command()(check)
 
 
 @app.callback(invoke_without_command=True)
+@o.takes_settings("threads", "dtype")
 def kernels(
+    settings: dict[str, Any],
     context: typer.Context,
     measure: Annotated[
         bool, typer.Option("--measure", help="Measure each at squares and at a network's products.")
     ] = False,
     only: o.Kernels = None,
-    threads: o.Threads = None,
-    dtype: o.DType = None,
     json: o.Json = False,
 ) -> None:
     """List the kernels: what each is, and whether it works here; or measure them.
@@ -40,7 +40,7 @@ def kernels(
                 "options of a command follow its name"
             )
     elif measure:
-        _measure(o.given_experiment(context.params), only, json)
+        _measure(o.given_experiment(settings), only, json)
     elif given := [name for name in given if name != "json"]:
         raise ExperimentError(f"{_option(given[0])} says how to measure; it needs --measure")
     else:

@@ -8,7 +8,6 @@ import typer
 from fastnn.cli import options as o
 from fastnn.cli.console import show, show_json, show_table
 from fastnn.cli.speeds import measure_speeds, show_speeds
-from fastnn.experiments.settings import Experiment
 
 if TYPE_CHECKING:
     from fastnn.kernels import Kernel
@@ -19,8 +18,9 @@ BROKEN = 1
 TINY = 8  # rows and columns; of larger matrices nobody reads the elements
 
 
+@o.takes_settings("threads", "dtype")
 def check(
-    context: typer.Context,
+    given: dict[str, Any],
     where: Annotated[
         str,
         typer.Argument(
@@ -29,8 +29,6 @@ def check(
             "or of an installed package.",
         ),
     ],
-    threads: o.Threads = None,
-    dtype: o.DType = None,
     json: o.Json = False,
 ) -> None:
     """Check that a kernel keeps the contract, and measure it if it does.
@@ -41,7 +39,7 @@ def check(
     """
     from fastnn import kernels
 
-    settings = Experiment(**o.given_settings(context.params))
+    settings = o.given_experiment(given)
     kernel = kernels.get(where)
     promises = _examine(kernel)
     broken = any(promise["required"] and promise["fault"] for promise in promises)

@@ -1,150 +1,149 @@
 """The options of the commands: one for each setting of an `Experiment`, and a few more.
 
-No setting has a default here: what is not given is left to the configuration file, and then to
+No option has a default. What is not given is left to the configuration file, and then to
 `Experiment`, whose default the help shows.
 """
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from fastnn.experiments.fields import CODE, Setting
 from fastnn.experiments.settings import (
-    CHOICES,
     SETTINGS,
     Experiment,
     ExperimentError,
     read_settings,
 )
+from fastnn.optimizers import OPTIMIZERS
 
-_DEFAULTS = Experiment()
-
-
-def _setting(name: str, text: str, panel: str) -> Any:  # noqa: ANN401 - typer's own type
-    default = getattr(_DEFAULTS.resolved(), name)
-    if name == "hidden":
-        default = ",".join(map(str, default))
-    if name in CHOICES:
-        text += f" One of {', '.join(CHOICES[name])}."
-    if default is not None:
-        text += f" Default: {default}."
-    return typer.Option(help=text, rich_help_panel=panel)
-
-
-_DATA, _NETWORK, _DESCENT, _MACHINE = "Data", "Network", "Gradient descent", "Machine"
-
-Data = Annotated[
-    str | None,
-    _setting("data", "A data set, see `fastnn data info`, or an .npz or .csv file.", _DATA),
+Config = Annotated[Path | None, typer.Option(help="TOML file with settings; options override it.")]
+Out = Annotated[Path | None, typer.Option(help="New directory that keeps the run and its weights.")]
+Resume = Annotated[
+    Path | None,
+    typer.Option(help="Continue the run in this directory, up to --epochs if that is given."),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object; nothing on an error.")]
 DataDir = Annotated[
-    str | None, _setting("data_dir", "Where the files of mnist and fashion-mnist lie.", _DATA)
+    str | None, typer.Option(help="Directory of the files, instead of the user's cache.")
 ]
-Validation = Annotated[
-    float | None, _setting("validation", "Share of the training data held out.", _DATA)
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Directory of a run, or a .safetensors file.")
 ]
-Hidden = Annotated[
-    str | None,
-    _setting("hidden", "Units of the hidden layers, such as 128,64, or none.", _NETWORK),
-]
-Activation = Annotated[
-    str | None, _setting("activation", "What follows each hidden layer.", _NETWORK)
-]
-Dropout = Annotated[
-    float | None, _setting("dropout", "Share of hidden units silenced in a step.", _NETWORK)
-]
-Initializer = Annotated[str | None, _setting("initializer", "How the weights start.", _NETWORK)]
-Epochs = Annotated[
-    int | None, _setting("epochs", "Passes over the training data, in all.", _DESCENT)
-]
-BatchSize = Annotated[
-    int | None, _setting("batch_size", "Samples a step in mini-batch descent.", _DESCENT)
-]
-GradientDescent = Annotated[
-    str | None, _setting("gradient_descent", "What a step is made from.", _DESCENT)
-]
-Optimizer = Annotated[
-    str | None, _setting("optimizer", "How the weights follow the gradient.", _DESCENT)
-]
-LearningRate = Annotated[
-    float | None,
-    _setting("learning_rate", "How far a step goes; each optimizer has a default.", _DESCENT),
-]
-Momentum = Annotated[float | None, _setting("momentum", "Of sgd.", _DESCENT)]
-Nesterov = Annotated[bool | None, _setting("nesterov", "Nesterov's momentum, of sgd.", _DESCENT)]
-WeightDecay = Annotated[
-    float | None, _setting("weight_decay", "Pull of the weights to 0.", _DESCENT)
-]
-ClipNorm = Annotated[
-    float | None, _setting("clip_norm", "Longest gradient; no limit without.", _DESCENT)
-]
-Schedule = Annotated[str | None, _setting("schedule", "How the learning rate changes.", _DESCENT)]
-DecayEvery = Annotated[
-    int | None, _setting("decay_every", "Epochs between steps of the step schedule.", _DESCENT)
-]
-DecayFactor = Annotated[
-    float | None, _setting("decay_factor", "What such a step multiplies by.", _DESCENT)
-]
-WarmUp = Annotated[
-    int | None, _setting("warmup", "Epochs over which the learning rate rises first.", _DESCENT)
-]
-Kernel = Annotated[
-    str | None,
-    _setting(
-        "kernel",
-        "What computes the matrix products: a name, see `fastnn kernels`, MODULE:NAME or "
-        "PATH.py:NAME.",
-        _MACHINE,
-    ),
-]
+# Help texts for what opens a trained network.
+OF_MODEL = {
+    "layer": f"Allow a layer of your own: its {CODE}.",
+    "activation": f"Allow an activation of your own: its {CODE}.",
+    "kernel": f"Kernel of the matrix products: a name, {CODE}. Default: the run's own.",
+    "threads": "Threads of a matrix product. Default: all cores.",
+}
 Kernels = Annotated[
     str | None,
     typer.Option(
         "--kernels",
         metavar="NAMES",
-        help="Kernels, separated by commas, as `fastnn kernels check` takes them; all without.",
+        help=f"Kernels, separated by commas: names or {CODE}. Default: all with a name.",
     ),
 ]
-Threads = Annotated[
-    int | None, _setting("threads", "Threads of a product; all there are without.", _MACHINE)
-]
-Engine = Annotated[str | None, _setting("engine", "What goes from step to step.", _MACHINE)]
-DType = Annotated[str | None, _setting("dtype", "Of all that is computed.", _MACHINE)]
-FlushDenormals = Annotated[
-    bool | None,
-    _setting("flush_denormals", "Take numbers below the smallest normal one as 0.", _MACHINE),
-]
-Seed = Annotated[int | None, _setting("seed", "Where all randomness comes from.", _MACHINE)]
-
-Config = Annotated[
-    Path | None, typer.Option(help="A TOML file with settings; options given here precede.")
-]
-Out = Annotated[
-    Path | None, typer.Option(help="A new directory that keeps the run, weights included.")
-]
-Resume = Annotated[
-    Path | None,
-    typer.Option(help="Go on with the run of this directory, to --epochs if given."),
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object, or nothing if it fails.")
-]
 
 
-def given_settings(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings among a command's parameters that were given."""
-    given = {
-        name: value for name, value in parameters.items() if name in SETTINGS and value is not None
-    }
-    if "hidden" in given:
-        given["hidden"] = _sizes(given["hidden"])
-    return given
+def takes_settings(
+    *names: str, **texts: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each of some settings.
+
+    The command's first parameter receives what was given, a dict from names to values.
+
+    Parameters
+    ----------
+    *names : str
+        The settings; all of them if neither names nor texts are given.
+    **texts : str
+        Further settings, with a help text to replace that of `Experiment`.
+
+    """
+    chosen = [name for name in SETTINGS if name in (*names, *texts) or not (names or texts)]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def with_options(**arguments: Any) -> None:  # noqa: ANN401
+            given = {name: arguments.pop(name) for name in chosen}
+            command(
+                {name: _parsed(name, value) for name, value in given.items() if value is not None},
+                **arguments,
+            )
+
+        _, *others = inspect.signature(command).parameters.values()
+        options = [_option(SETTINGS[name], texts.get(name)) for name in chosen]
+        with_options.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [*(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in others), *options]
+        )
+        return with_options
+
+    return decorate
 
 
-def given_experiment(parameters: dict[str, Any], config: Path | None = None) -> Experiment:
-    """Return what a command's parameters and a configuration file set; the former precede."""
-    return Experiment(**(read_settings(config) if config else {}) | given_settings(parameters))
+def _option(setting: Setting, text: str | None) -> inspect.Parameter:
+    """Return the parameter of a command that Typer makes the option from."""
+    kind = setting.kind if setting.kind in (bool, int, float) else str
+    info = typer.Option(help=text or _help(setting), rich_help_panel=setting.panel)
+    return inspect.Parameter(
+        setting.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, info],
+    )
+
+
+def _help(setting: Setting) -> str:
+    """Return the help text of a setting, with what is allowed and its default."""
+    parts = [setting.text]
+    if setting.choices:
+        parts.append(f"{setting.allowed.replace('one', 'One', 1)}.")
+    elif setting.bounds and setting.kind is not tuple:
+        parts.append(f"{setting.bounds.removeprefix('of ').capitalize()}.")
+    if default := _default(setting.name):
+        parts.append(f"Default: {default}.")
+    return " ".join(parts)
+
+
+def _default(name: str) -> str:
+    """Return the default of a setting, for each optimizer where that decides; or nothing."""
+    default = getattr(Experiment().resolved(), name)
+    if name in ("learning_rate", "weight_decay"):
+        found: dict[float, list[str]] = {}
+        for optimizer in OPTIMIZERS:
+            value = getattr(Experiment(optimizer=optimizer).resolved(), name)
+            found.setdefault(value, []).append(optimizer)
+        return "; ".join(f"{value:g} for {', '.join(them)}" for value, them in found.items())
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    return "" if default is None else str(default)
+
+
+def _parsed(name: str, value: Any) -> Any:  # noqa: ANN401
+    """Return the value of an option as `Experiment` takes it."""
+    if SETTINGS[name].kind is not tuple:
+        return value
+    if value == "none":
+        return ()
+    try:
+        return tuple(map(int, value.split(",")))
+    except ValueError:
+        raise ExperimentError(
+            f"{name} must be {SETTINGS[name].allowed}, separated by commas, or none, not {value!r}"
+        ) from None
+
+
+def given_experiment(given: dict[str, Any], config: Path | None = None) -> Experiment:
+    """Return what options and a configuration file set; the options override the file."""
+    return Experiment(**(read_settings(config) if config else {}) | given)
 
 
 def kernel_names(only: str | None) -> Sequence[str]:
@@ -152,14 +151,3 @@ def kernel_names(only: str | None) -> Sequence[str]:
     from fastnn import kernels
 
     return kernels.names() if only is None else only.split(",")
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    if text == "none":
-        return ()
-    try:
-        return tuple(map(int, text.split(",")))
-    except ValueError:
-        raise ExperimentError(
-            f"hidden must be whole numbers separated by commas, or none, not {text!r}"
-        ) from None

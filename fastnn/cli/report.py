@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,8 +14,12 @@ from fastnn.experiments.settings import ExperimentError
 ASV_RESULTS = Path(".asv/results")
 
 
+@o.takes_settings(
+    *("data", "data_dir", "hidden", "activation", "epochs", "batch_size", "optimizer"),
+    *("threads", "dtype", "seed"),
+)
 def report(
-    context: typer.Context,
+    given: dict[str, Any],
     out: Annotated[Path, typer.Option(help="The page; an older report is replaced.")] = Path(
         "report.html"
     ),
@@ -24,16 +28,6 @@ def report(
     asv: Annotated[
         Path | None, typer.Option(help="Where asv keeps its results; .asv/results without.")
     ] = None,
-    data: o.Data = None,
-    data_dir: o.DataDir = None,
-    hidden: o.Hidden = None,
-    activation: o.Activation = None,
-    epochs: o.Epochs = None,
-    batch_size: o.BatchSize = None,
-    optimizer: o.Optimizer = None,
-    threads: o.Threads = None,
-    dtype: o.DType = None,
-    seed: o.Seed = None,
     config: o.Config = None,
 ) -> None:
     """Measure everything, and write one page with figures, tables and what they say.
@@ -42,16 +36,16 @@ def report(
     the time of an epoch, where the time of a step goes, speeds against the machine's ceilings,
     inference, trainings, and the history that asv has kept, if any. Needs the extra `report`.
     """
-    from fastnn.study.report.requirements import require
+    from fastnn.study.report import require
 
     page = require("fastnn.study.report.page", "report")
     check_replaceable(out, page.GENERATOR)
     from fastnn.checkpoint import write_atomically
     from fastnn.cli.progress import count_bar
+    from fastnn.study.report.history import read_history
     from fastnn.study.report.measurements import QUICK, THOROUGH, Study
-    from fastnn.study.report.past import read_past
 
-    experiment = o.given_experiment(context.params, config)
+    experiment = o.given_experiment(given, config)
     try:
         past = read_past(asv or ASV_RESULTS)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Kernels measured at products: the table, for all of them or for one."""
+"""Kernels measured at products, for `fastnn kernels` and `fastnn kernels check`."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,31 +10,30 @@ if TYPE_CHECKING:
     from fastnn.kernels import Kernel
 
 
-def measure_speeds(settings: Experiment, ladder: "Sequence[Kernel] | None") -> dict[str, Any]:
-    """Measure some kernels, or all, with the threads and the dtype of some settings."""
+def measure_speeds(settings: Experiment, chosen: "Sequence[Kernel]") -> dict[str, Any]:
+    """Measure some kernels with the threads and the dtype of some settings."""
     from fastnn import kernels
     from fastnn.cli.progress import count_bar
-    from fastnn.study.products import measure_ladder
+    from fastnn.study.products import report_speeds
 
     # Also where no number is given: BLAS may have another one than Numba.
     kernels.set_num_threads(settings.threads or kernels.get_num_threads())
     warn_of_restraints()
-    with count_bar(1 + len(kernels.names() if ladder is None else ladder)) as advance:
-        return measure_ladder(settings.dtype, ladder, begins=advance)
+    with count_bar(1 + len(chosen)) as progress:
+        return report_speeds(chosen, settings.dtype, progress=progress)
 
 
 def show_speeds(report: Mapping[str, Any]) -> None:
     """Print the machine and a row for each kernel at each product."""
-    machine, measured = report["machine"], report["ceilings"]
-    blas = " ".join(filter(None, machine["blas"].values()))
-    (ceilings,) = measured["ceilings"]
-    sizes = (f"{measured['caches'][level] // 1024:,} KiB" for level in ("l1", "l2", "l3"))
+    machine, ceilings = report["machine"], report["ceilings"]
+    sizes = (f"{machine['caches'][level] // 1024:,} KiB" for level in ("l1", "l2", "l3"))
+    peak, read, copy = (
+        f"{ceilings[name]['median'] / 1e9:.1f}" for name in (report["dtype"], "read", "copy")
+    )
     show(
-        f"{machine['processor']}, {measured['vector_unit']}, caches {', '.join(sizes)}",
-        f"{report['dtype']}, threads {report['threads']}, BLAS {blas}",
-        f"FMA peak {ceilings[report['dtype']]['median'] / 1e9:.1f} GFLOP/s, memory "
-        f"{ceilings['read']['median'] / 1e9:.1f} GB/s read, "
-        f"{ceilings['copy']['median'] / 1e9:.1f} GB/s read and written in a copy",
+        f"{machine['processor']}, {machine['vector_unit']}, caches {', '.join(sizes)}",
+        f"{report['dtype']}, threads {report['threads']}, BLAS {blas(report)}",
+        f"FMA peak {peak} GFLOP/s, memory {read} GB/s read, {copy} GB/s read and written in a copy",
     )
     show_table(
         ("kernel", "product", "GFLOP/s", "% peak", "× numpy", "middle half"),
@@ -50,3 +49,8 @@ def show_speeds(report: Mapping[str, Any]) -> None:
             for speed in report["speeds"]
         ],
     )
+
+
+def blas(report: Mapping[str, Any]) -> str:
+    """Return the name, the version and the architecture of the BLAS of a report."""
+    return " ".join(filter(None, report["machine"]["blas"].values()))

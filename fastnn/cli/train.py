@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from fastnn.cli import options as o
-from fastnn.cli.console import figure, show, show_json, show_table
+from fastnn.cli.console import figure, show, show_json, show_result, show_table
 from fastnn.cli.signals import Interrupted
 from fastnn.experiments.settings import Experiment, ExperimentError
 
@@ -16,49 +14,24 @@ if TYPE_CHECKING:
 ROWS_SHOWN = 8
 
 
+@o.takes_settings()
 def train(
-    context: typer.Context,
-    data: o.Data = None,
-    data_dir: o.DataDir = None,
-    validation: o.Validation = None,
-    hidden: o.Hidden = None,
-    activation: o.Activation = None,
-    dropout: o.Dropout = None,
-    initializer: o.Initializer = None,
-    epochs: o.Epochs = None,
-    batch_size: o.BatchSize = None,
-    gradient_descent: o.GradientDescent = None,
-    optimizer: o.Optimizer = None,
-    learning_rate: o.LearningRate = None,
-    momentum: o.Momentum = None,
-    nesterov: o.Nesterov = None,
-    weight_decay: o.WeightDecay = None,
-    clip_norm: o.ClipNorm = None,
-    schedule: o.Schedule = None,
-    decay_every: o.DecayEvery = None,
-    decay_factor: o.DecayFactor = None,
-    warmup: o.WarmUp = None,
-    kernel: o.Kernel = None,
-    threads: o.Threads = None,
-    engine: o.Engine = None,
-    dtype: o.DType = None,
-    flush_denormals: o.FlushDenormals = None,
-    seed: o.Seed = None,
+    given: dict[str, Any],
     config: o.Config = None,
     out: o.Out = None,
     resume: o.Resume = None,
     json: o.Json = False,
 ) -> None:
-    """Train a network, and test it.
+    """Train a network and test it.
 
-    Without options it learns the handwritten digits that come with the package. The progress
-    is shown on stderr, what came of it on stdout. Ctrl-C ends it after the last whole epoch,
-    which --out has kept, and --resume goes on from there.
+    Without options, it learns the handwritten digits that come with the package. Progress goes to
+    stderr, the result to stdout. Ctrl-C stops the training; with --out, the last complete epoch is
+    kept, and --resume continues from there.
     """
     if resume:
-        run = _resume(resume, o.given_settings(context.params), config, out)
+        run = _resume(resume, given, config, out)
     else:
-        run = _begin(o.given_experiment(context.params, config), out)
+        run = _begin(o.given_experiment(given, config), out)
     _train(run)
     if json:
         show_json(run.report())
@@ -67,7 +40,8 @@ def train(
 
 
 def _begin(experiment: Experiment, out: Path | None) -> "Run":
-    from fastnn.experiments.run import Run, check_free
+    from fastnn.experiments.directory import check_free
+    from fastnn.experiments.run import Run
 
     if out is not None:
         check_free(out)  # before the data, which may take long
@@ -83,7 +57,8 @@ def _resume(directory: Path, given: dict[str, Any], config: Path | None, out: Pa
     if others:
         names = ", ".join("--" + name.replace("_", "-") for name in others)
         raise ExperimentError(
-            f"a run goes on with its own settings: with --resume, --epochs is allowed, not {names}"
+            "a run continues with its own settings: with --resume, "
+            f"--epochs is allowed, not {names}"
         )
     from fastnn.experiments.run import Run
 
@@ -100,11 +75,11 @@ def _train(run: "Run") -> None:
             run.train(callbacks)
     except Interrupted as interrupted:
         if run.directory is None:
-            interrupted.add_note("nothing is kept, for want of --out")
+            interrupted.add_note("nothing is kept without --out")
         else:
             interrupted.add_note(
-                f"{run.directory} keeps what was learnt up to the last whole epoch, "
-                f"and fastnn train --resume {run.directory} goes on"
+                f"{run.directory} keeps the last complete epoch; "
+                f"fastnn train --resume {run.directory} continues from it"
             )
         raise
 
@@ -131,9 +106,6 @@ def _show(run: "Run") -> None:
     ]
     show_table(columns, rows)
     assert run.test is not None
-    if run.test.accuracy is None:
-        show(f"test mean squared error {run.test.loss:.6f}")
-    else:
-        show(f"test accuracy {run.test.accuracy:.4f}, test loss {run.test.loss:.4f}")
+    show_result(run.test, run.loss)
     if run.directory is not None:
         show(f"kept in {run.directory}")

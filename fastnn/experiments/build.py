@@ -1,101 +1,143 @@
 """From settings to objects: the network, the loss and the optimizer of an `Experiment`."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastnn import kernels
+from fastnn import kernels, losses
 from fastnn.datasets import Dataset
-from fastnn.experiments.settings import Experiment
+from fastnn.experiments.settings import AUTO, HIDDEN_LAYERS, Experiment
 from fastnn.initializers import INITIALIZERS, GlorotUniform, HeNormal, Initializer
 from fastnn.kernels import Kernel
-from fastnn.layers import ACTIVATIONS, Dense, Dropout, Layer, Softmax
-from fastnn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
+from fastnn.kernels.finding import class_of
+from fastnn.layers import ACTIVATIONS, Dense, Dropout, Layer, LeakyReLU, ReLU
+from fastnn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy, Targets
 from fastnn.network import Sequential
-from fastnn.optimizers import OPTIMIZERS, Optimizer
-from fastnn.schedules import ConstantRate, CosineDecay, Schedule, StepDecay, WarmUp
+from fastnn.optimizers import OPTIMIZERS, SGD, Optimizer
+from fastnn.schedules import SCHEDULES, Schedule, WarmUp
 
 
-def build_network(
-    experiment: Experiment,
-    data: Dataset,
-    rng: int | np.random.Generator,
-    *,
-    kernel: Kernel | None = None,
-) -> Sequential:
-    """Return the network for `data`, which ends in a softmax where there are classes.
+class Builder:
+    """Builds what an experiment names; a user's own code is imported here, once.
 
     Parameters
     ----------
     experiment : Experiment
-    data : Dataset
-    rng : int or numpy.random.Generator
-    kernel : Kernel, optional
-        The experiment's, where that has been found already.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        Resolved.
+    layer, activation : type of Layer
+    optimizer : type of Optimizer
+    loss : Loss or None
+        None: the task of the data decides.
 
     Raises
     ------
     ValueError
-        There is no such kernel as the experiment names.
+        The experiment names something that does not exist.
 
     """
-    kernel = kernel or kernels.get(experiment.kernel)
-    before_relu = "relu" in experiment.activation
-    layers: list[Layer] = []
-    n_in = data.n_features
-    for units in experiment.hidden:
-        initializer = _initializer(experiment.initializer, before_relu=before_relu)
-        layers += [
-            Dense(n_in, units, initializer=initializer),
-            ACTIVATIONS[experiment.activation](),
-        ]
-        if experiment.dropout:
-            layers.append(Dropout(experiment.dropout))
-        n_in = units
-    initializer = _initializer(experiment.initializer, before_relu=False)
-    layers.append(Dense(n_in, data.n_outputs, initializer=initializer))
-    if data.classes is not None:
-        layers.append(Softmax())
-    return Sequential(layers, kernel=kernel, dtype=experiment.dtype, rng=rng)
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.layer = class_of(experiment.layer, HIDDEN_LAYERS, Layer)
+        self.activation = class_of(experiment.activation, ACTIVATIONS, Layer)
+        self.optimizer = class_of(experiment.optimizer, OPTIMIZERS, Optimizer)
+        self.loss = find_loss(experiment.loss)
+        self.experiment = experiment.resolved(self.optimizer)
+
+    def build_network(
+        self, data: Dataset, rng: int | np.random.Generator, *, kernel: Kernel | None = None
+    ) -> Sequential:
+        """Return the network for `data`, which ends in what the loss is computed on.
+
+        Parameters
+        ----------
+        data : Dataset
+        rng : int or numpy.random.Generator
+        kernel : Kernel, optional
+            That of the experiment, if not given.
+
+        """
+        layers: list[Layer] = []
+        n_in = data.n_features
+        for units in self.experiment.hidden:
+            layers += [self._build_hidden(n_in, units), self.activation()]
+            if self.experiment.dropout:
+                layers.append(Dropout(self.experiment.dropout))
+            n_in = units
+        layers.append(Dense(n_in, data.n_outputs, initializer=self._initializer(GlorotUniform)))
+        if activation := self.build_loss(data).activation:
+            layers.append(activation())
+        return Sequential(
+            layers,
+            kernel=kernel or kernels.get(self.experiment.kernel),
+            dtype=self.experiment.dtype,
+            rng=rng,
+        )
+
+    def _build_hidden(self, n_in: int, units: int) -> Layer:
+        build: Callable[..., Layer] = self.layer
+        if self.layer is not Dense:
+            return build(n_in, units)
+        before_relu = issubclass(self.activation, ReLU | LeakyReLU)
+        initializer = self._initializer(HeNormal if before_relu else GlorotUniform)
+        return build(n_in, units, initializer=initializer)
+
+    def _initializer(self, auto: Callable[[], Initializer]) -> Initializer:
+        name = self.experiment.initializer
+        return auto() if name == AUTO else INITIALIZERS[name]()
+
+    def build_loss(self, data: Dataset) -> Loss:
+        """Return the loss; without one in the experiment, that for the task of `data`."""
+        return self.loss or loss_for(data)
+
+    def build_optimizer(self, steps_per_epoch: int) -> Optimizer:
+        """Return a new optimizer."""
+        settings: dict[str, Any] = {
+            "weight_decay": self.experiment.weight_decay,
+            "clip_norm": self.experiment.clip_norm,
+        }
+        if self.optimizer is SGD:
+            settings |= {
+                "momentum": self.experiment.momentum,
+                "nesterov": self.experiment.nesterov,
+            }
+        build: Callable[..., Optimizer] = self.optimizer
+        return build(build_schedule(self.experiment, steps_per_epoch), **settings)
 
 
-def _initializer(name: str, *, before_relu: bool) -> Initializer:
-    if name == "auto":
-        return HeNormal() if before_relu else GlorotUniform()
-    return INITIALIZERS[name]()
+def find_loss(name: str) -> Loss | None:
+    """Return the loss of this name; None if the task of the data decides."""
+    return None if name == AUTO else losses.get(name)
 
 
-def build_loss(data: Dataset) -> Loss:
-    """Return what the task of `data` asks for."""
+def loss_for(data: Dataset) -> Loss:
+    """Return the usual loss for the task of `data`."""
     return MeanSquaredError() if data.classes is None else SoftmaxCrossEntropy()
 
 
-def build_optimizer(experiment: Experiment, steps_per_epoch: int) -> Optimizer:
-    """Return the optimizer of a resolved experiment."""
-    settings: dict[str, float | bool | None] = {
-        "weight_decay": experiment.weight_decay,
-        "clip_norm": experiment.clip_norm,
-    }
-    if experiment.optimizer == "sgd":
-        settings |= {"momentum": experiment.momentum, "nesterov": experiment.nesterov}
-    build: Callable[..., Optimizer] = OPTIMIZERS[experiment.optimizer]
-    return build(build_schedule(experiment, steps_per_epoch), **settings)
+def targets_for(loss: Loss, y: Targets, data: Dataset) -> Targets:
+    """Return the targets `y` of `data` as `loss` takes them: labels, or one row per sample."""
+    if data.classes is None or loss.takes_labels:
+        return y
+    rows: Targets = np.eye(data.n_outputs, dtype=data.x_train.dtype)[y]
+    return rows
 
 
 def build_schedule(experiment: Experiment, steps_per_epoch: int) -> Schedule:
     """Return the learning rate of a resolved experiment, as a function of the steps taken."""
-    rate = experiment.learning_rate
-    assert rate is not None
     warmup = experiment.warmup * steps_per_epoch
-    schedules: dict[str, Callable[[], Schedule]] = {
-        "constant": lambda: ConstantRate(rate),
-        "step": lambda: StepDecay(
-            rate, experiment.decay_every * steps_per_epoch, experiment.decay_factor
-        ),
-        "cosine": lambda: CosineDecay(rate, experiment.epochs * steps_per_epoch - warmup),
+    arguments: dict[str, tuple[float, ...]] = {
+        "constant": (),
+        "step": (experiment.decay_every * steps_per_epoch, experiment.decay_factor),
+        "cosine": (experiment.epochs * steps_per_epoch - warmup,),
     }
-    schedule = schedules[experiment.schedule]()
+    name = experiment.schedule
+    schedule = SCHEDULES[name](experiment.learning_rate, *arguments[name])
     return WarmUp(schedule, warmup) if warmup else schedule
 
 
@@ -107,7 +149,7 @@ def hold_out(
     Raises
     ------
     ValueError
-        The share, above 0, is not a single sample.
+        The share is above 0, but less than a single sample.
 
     """
     labels = y if y.dtype.kind == "i" else np.zeros(len(y), np.int64)
@@ -117,6 +159,6 @@ def hold_out(
         marked[members[: round(share * len(members))]] = True
     if share and not marked.any():
         raise ValueError(
-            f"validation={share} of {len(y)} training samples is not one of each class"
+            f"validation={share} of {len(y)} training samples is less than one of each class"
         )
     return marked

@@ -1,18 +1,8 @@
-"""`Run`: an experiment carried out, and the directory that keeps it.
+"""`Run`: an experiment that is carried out, and kept in a directory if asked for."""
 
-A directory holds five files, each replaced as a whole:
-
-- ``config.toml``: the experiment, every setting of it;
-- ``run.json``: what it ran on, and in the end what it came to;
-- ``history.csv``: one line an epoch;
-- ``weights.safetensors``: the network, see `fastnn.checkpoint.load_network`;
-- ``training.safetensors``: what it takes to go on bit for bit.
-"""
-
-import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,28 +11,22 @@ import numpy as np
 from fastnn import datasets, kernels
 from fastnn.callbacks import TerminateOnNaN
 from fastnn.checkpoint import load_training, save_network, save_training, write_atomically
-from fastnn.data import Inputs
+from fastnn.data import Inputs, resolve_batch_size
 from fastnn.datasets import Dataset
 from fastnn.environment import machine, versions
-from fastnn.experiments.build import build_loss, build_network, build_optimizer, hold_out
-from fastnn.experiments.settings import Experiment, read_settings
-from fastnn.formats import to_json
+from fastnn.experiments import directory as kept
+from fastnn.experiments.build import Builder, hold_out, targets_for
+from fastnn.experiments.directory import RunError
+from fastnn.experiments.settings import Experiment
 from fastnn.history import Evaluation, History
-from fastnn.kernels.finding import absolute
 from fastnn.losses import Loss, Targets
 from fastnn.network import Sequential
 from fastnn.optimizers import Optimizer
-from fastnn.training import Callback, Training, evaluate, fit, resolve_batch_size
+from fastnn.training import Callback, Training, evaluate, fit
 
-CONFIG, REPORT, LOG = "config.toml", "run.json", "history.csv"
-WEIGHTS, TRAINING = "weights.safetensors", "training.safetensors"
-FILES = (CONFIG, REPORT, LOG, WEIGHTS, TRAINING)
+__all__ = ["Run", "RunError", "load_data"]
 
 Samples = tuple[Inputs, Targets]
-
-
-class RunError(ValueError):
-    """A run cannot begin, go on or end well; the text says why."""
 
 
 @dataclass
@@ -52,9 +36,12 @@ class Run:
     Attributes
     ----------
     experiment : Experiment
+        Resolved.
     data : Dataset
-    training, validation : tuple of (x, y)
-        The training data, and the part of them that is held out; None where there is none.
+    training : tuple of (x, y)
+        The samples, with the targets as the loss takes them.
+    validation : tuple of (x, y) or None
+        The part of the training data that is held out, if any.
     net : Sequential
     loss : Loss
     optimizer : Optimizer
@@ -66,7 +53,7 @@ class Run:
     directory : Path or None
         Where the run is kept.
     test : Evaluation or None
-        What it came to, once it has ended.
+        Loss and accuracy on the test samples, once the run has ended.
 
     """
 
@@ -88,25 +75,28 @@ class Run:
     def prepare(cls, experiment: Experiment) -> Self:
         """Load the data and build the network of an experiment.
 
-        Sets the number of threads, where the experiment has one, for the whole process.
+        Sets the number of threads for the whole process, if the experiment has one.
 
         Raises
         ------
         ValueError
             A setting names something that does not exist or does not fit, or the data are
-            not as they should be.
+            damaged.
 
         """
-        experiment = experiment.resolved()
-        kernel = kernels.get(experiment.kernel)  # before the data, which may take long
+        builder = Builder(experiment)  # before the data, which may take long
+        experiment = builder.experiment
+        kernel = kernels.get(experiment.kernel)
         if experiment.threads is not None:
             kernels.set_num_threads(experiment.threads)
         data = load_data(experiment)
         streams = np.random.SeedSequence(experiment.seed).spawn(3)
         for_split, for_network, for_order = map(np.random.default_rng, streams)
         held_out = hold_out(data.y_train, experiment.validation, for_split)
-        training = data.x_train[~held_out], data.y_train[~held_out]
-        validation = data.x_train[held_out], data.y_train[held_out]
+        loss = builder.build_loss(data)
+        y_train = targets_for(loss, data.y_train, data)
+        training = data.x_train[~held_out], y_train[~held_out]
+        validation = data.x_train[held_out], y_train[held_out]
         samples = len(training[0])
         batch_size = resolve_batch_size(experiment.gradient_descent, experiment.batch_size, samples)
         steps_per_epoch = math.ceil(samples / batch_size)
@@ -115,9 +105,9 @@ class Run:
             data,
             training,
             validation if held_out.any() else None,
-            build_network(experiment, data, for_network, kernel=kernel),
-            build_loss(data),
-            build_optimizer(experiment, steps_per_epoch),
+            builder.build_network(data, for_network, kernel=kernel),
+            loss,
+            builder.build_optimizer(steps_per_epoch),
             for_order,
             batch_size,
             steps_per_epoch,
@@ -127,11 +117,13 @@ class Run:
     def resume(cls, directory: str | Path, *, epochs: int | None = None) -> Self:
         """Return the run that `directory` keeps, as it was after its last epoch.
 
+        Code of the user's own that the run was begun with is imported.
+
         Parameters
         ----------
         directory : path-like
         epochs : int, optional
-            How many there are to be in all, where it is to be more than at first.
+            The total number of epochs, if it is to be larger than at first.
 
         Raises
         ------
@@ -142,22 +134,24 @@ class Run:
 
         """
         directory = Path(directory)
-        missing = [name for name in (CONFIG, REPORT, TRAINING) if not (directory / name).is_file()]
-        if missing:
-            raise RunError(f"{directory} holds no run: there is no {', '.join(missing)}")
-        experiment = Experiment(**read_settings(directory / CONFIG))
-        run = cls.prepare(_lengthened(experiment, epochs))
-        _check_fingerprint(directory, run.data)
-        run.rng, run.history = load_training(directory / TRAINING, run.net, run.optimizer)
+        kept.check_holds(directory, kept.CONFIG, kept.REPORT, kept.TRAINING)
+        run = cls.prepare(_lengthened(kept.read_config(directory), epochs))
+        recorded = kept.read_report(directory).get("fingerprint")
+        if recorded != run.data.fingerprint:
+            raise RunError(
+                f"{run.data.name} has changed since the run began: "
+                f"its fingerprint was {recorded}, and is {run.data.fingerprint}"
+            )
+        run.rng, run.history = load_training(directory / kept.TRAINING, run.net, run.optimizer)
         done = len(run.history)
         if run.experiment.epochs < done:
             raise RunError(f"{directory} has {done} epochs already, not {epochs}")
-        write_atomically(directory / CONFIG, run.experiment.to_toml().encode())
+        kept.write_config(directory, run.experiment)
         run.directory = directory
         return run
 
     def keep_in(self, directory: str | Path) -> None:
-        """Make the directory that keeps the run, and write down its beginning.
+        """Create the directory that keeps the run, and save its beginning.
 
         Raises
         ------
@@ -168,16 +162,16 @@ class Run:
 
         """
         directory = Path(directory)
-        check_free(directory)
+        kept.check_free(directory)
         existed = directory.exists()
         directory.mkdir(parents=True, exist_ok=True)
         try:
             self.directory = directory
             self._keep(self._beginning())
-            _write_json(directory / REPORT, self.report())
-            write_atomically(directory / CONFIG, _movable(self.experiment).to_toml().encode())
+            kept.write_report(directory, self.report())
+            kept.write_config(directory, self.experiment)
         except BaseException:
-            for name in FILES:
+            for name in kept.FILES:
                 (directory / name).unlink(missing_ok=True)
             if not existed:
                 directory.rmdir()
@@ -194,7 +188,7 @@ class Run:
         Raises
         ------
         RunError
-            The loss is no finite number any more. What is kept is the epoch before.
+            The loss is not finite any more. The epoch before is kept.
         OSError
             The directory cannot be written to any more; it keeps what it held before.
 
@@ -204,10 +198,10 @@ class Run:
             raise RunError(self.history.stopped)
         self.test = self.evaluate()
         if self.directory is not None:
-            _write_json(self.directory / REPORT, self.report())
+            kept.write_report(self.directory, self.report())
 
     def fit(self, callbacks: Iterable[Callback] = ()) -> None:
-        """Train, until a callback ends it: see `train`, which does not take that for an end."""
+        """Train as `train` does, but do not test, and let a callback stop the training."""
         keeping = () if self.directory is None else (self._keep,)
         fit(
             self.net,
@@ -227,7 +221,8 @@ class Run:
 
     def evaluate(self) -> Evaluation:
         """Return loss and accuracy on the test samples, with the network as it is."""
-        return evaluate(self.net, self.data.x_test, self.data.y_test, loss=self.loss)
+        targets = targets_for(self.loss, self.data.y_test, self.data)
+        return evaluate(self.net, self.data.x_test, targets, loss=self.loss)
 
     def _beginning(self) -> Training:
         """Return the training as it stands before its first step."""
@@ -243,11 +238,11 @@ class Run:
         )
 
     def _keep(self, training: Training) -> None:
-        """Save a training; the file to go on from comes last, so that no other one lags behind."""
+        """Save a training; the file to continue from comes last, so that none lags behind it."""
         assert self.directory is not None
-        write_atomically(self.directory / LOG, self.history.to_csv().encode())
-        save_network(self.net, self.directory / WEIGHTS)
-        save_training(training, self.directory / TRAINING)
+        write_atomically(self.directory / kept.LOG, self.history.to_csv().encode())
+        save_network(self.net, self.directory / kept.WEIGHTS)
+        save_training(training, self.directory / kept.TRAINING)
 
     def report(self) -> dict[str, Any]:
         """Return all there is to say of the run, ready for `fastnn.formats.to_json`."""
@@ -270,7 +265,7 @@ class Run:
             "gradient_descent": self.experiment.gradient_descent,
             "batch_size": self.batch_size,
             "updates": self.optimizer.steps,
-            "settings": asdict(self.experiment),
+            "settings": self.experiment.as_dict(),
             "versions": versions(),
             "machine": machine(),
             "history": self.history.as_dicts(),
@@ -289,20 +284,6 @@ def load_data(experiment: Experiment) -> Dataset:
     )
 
 
-def check_free(directory: str | Path) -> None:
-    """Raise `RunError` if `directory` holds a run, or part of one."""
-    held = [name for name in FILES if (Path(directory) / name).exists()]
-    if held:
-        raise RunError(
-            f"{directory} already holds a run ({', '.join(held)}), which is not overwritten; "
-            "name another directory, or resume that run"
-        )
-
-
-def _write_json(path: Path, report: dict[str, Any]) -> None:
-    write_atomically(path, (to_json(report, indent=2) + "\n").encode())
-
-
 def _lengthened(experiment: Experiment, epochs: int | None) -> Experiment:
     if epochs is None or epochs == experiment.epochs:
         return experiment
@@ -311,38 +292,4 @@ def _lengthened(experiment: Experiment, epochs: int | None) -> Experiment:
             f"the cosine schedule ends with the run's {experiment.epochs} epochs; "
             f"it can't go on to {epochs}"
         )
-    return replace(experiment, epochs=epochs)
-
-
-def read_report(directory: Path) -> dict[str, Any]:
-    """Return what a run's directory says of the run, see `Run.report`."""
-    path = directory / REPORT
-    try:
-        report = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise RunError(f"{path} is damaged: {error}") from error
-    if not isinstance(report, dict):
-        raise RunError(f"{path} is damaged: it holds no JSON object")
-    return report
-
-
-def _check_fingerprint(directory: Path, data: Dataset) -> None:
-    recorded = read_report(directory).get("fingerprint")
-    if recorded != data.fingerprint:
-        raise RunError(
-            f"{data.name} has changed since the run began: "
-            f"its fingerprint was {recorded}, and is {data.fingerprint}"
-        )
-
-
-def _movable(experiment: Experiment) -> Experiment:
-    """Make relative paths absolute, so that the run goes on from any working directory.
-
-    A kernel's module that was found in the working directory keeps its name.
-    """
-    data, data_dir, kernel = experiment.data, experiment.data_dir, experiment.kernel
-    if data not in datasets.names():
-        data = str(Path(data).absolute())
-    if data_dir is not None:
-        data_dir = str(Path(data_dir).absolute())
-    return replace(experiment, data=data, data_dir=data_dir, kernel=absolute(kernel))
+    return experiment.replace(epochs=epochs)

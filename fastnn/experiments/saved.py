@@ -1,42 +1,45 @@
-"""Trained networks and the data they are used on: what ``evaluate`` and ``predict`` do."""
+"""`SavedRun`: a trained network and the data it is used on, for ``evaluate`` and ``predict``."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from fastnn import datasets
+from fastnn import datasets, kernels
 from fastnn.checkpoint import load_network
 from fastnn.data import Inputs
 from fastnn.datasets import Dataset
-from fastnn.experiments.build import build_loss
-from fastnn.experiments.run import CONFIG, WEIGHTS, load_data, read_report
-from fastnn.experiments.settings import Experiment, read_settings
+from fastnn.experiments import directory as kept
+from fastnn.experiments.build import find_loss, loss_for, targets_for
+from fastnn.experiments.fields import CODE
+from fastnn.experiments.run import load_data
+from fastnn.experiments.settings import AUTO, Experiment
 from fastnn.history import Evaluation
-from fastnn.kernels.finding import is_code
+from fastnn.kernels.finding import find_class, is_code
 from fastnn.kernels.interface import Array
-from fastnn.layers import Softmax
+from fastnn.layers import Layer, Softmax
+from fastnn.losses import Loss
 from fastnn.network import Sequential
 from fastnn.training import evaluate
 
 
-class ModelError(ValueError):
-    """A trained network can't be found, or does not fit the data."""
+class SavedRunError(ValueError):
+    """A trained network can't be found or opened, or does not fit the data."""
 
 
 @dataclass(frozen=True)
 class SavedRun:
-    """A trained network, and what its run's directory tells of it.
+    """A trained network, and what the directory of its run says of it.
 
     Attributes
     ----------
     path : Path
     net : Sequential
     experiment : Experiment or None
-        None for a network's file: it knows no data.
+        None for the file of a network, which knows no data.
     classes : tuple of str or None
-        The names of the labels, where they are known.
+        The names of the labels, if they are known.
 
     """
 
@@ -46,44 +49,57 @@ class SavedRun:
     classes: tuple[str, ...] | None
 
     @classmethod
-    def open(cls, path: str | Path, *, kernel: str | None = None) -> Self:
-        """Read a run's directory, or a file that `fastnn.checkpoint.save_network` wrote.
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        kernel: str | None = None,
+        activation: str | None = None,
+        layer: str | None = None,
+    ) -> Self:
+        """Open the directory of a run, or a file that `fastnn.checkpoint.save_network` wrote.
+
+        A directory does not run code when it is read. Where a run used code of the user's own,
+        it must be named here to be imported.
 
         Parameters
         ----------
         path : path-like
         kernel : str, optional
-            See `fastnn.kernels.finding.find`. Where not given, the run's own, unless that is one to
-            be imported: a directory does not run code when it is read. ``numba`` for a file.
+            See `fastnn.kernels.get`; without, the kernel of the run.
+        activation, layer : str, optional
+            Where the network's own classes are, as ``MODULE:NAME`` or ``FILE.py:NAME``.
 
         Raises
         ------
         ValueError
-            There is no such kernel, or it must be given; or a file is damaged.
+            A class or a kernel is not found, or must be named; or a file is damaged.
         OSError
 
         """
-        path = Path(path)
-        if not path.is_dir():
-            return cls(path, load_network(path, kernel=kernel), None, None)
-        if not (path / CONFIG).is_file():
-            raise ModelError(f"{path} holds no run: there is no {CONFIG}")
-        experiment = Experiment(**read_settings(path / CONFIG))
-        if kernel is None and is_code(experiment.kernel):
-            raise ModelError(
-                f"{path} was trained under {experiment.kernel}, which is not imported unasked: "
-                "say with --kernel whether it is to be that one or another"
-            )
-        net = load_network(path / WEIGHTS, kernel=kernel or experiment.kernel)
-        classes = read_report(path).get("classes")
-        return cls(path, net, experiment, None if classes is None else tuple(classes))
+        path, experiment, classes = Path(path), None, None
+        weights = path
+        if path.is_dir():
+            kept.check_holds(path, kept.CONFIG)
+            experiment, weights = kept.read_config(path), path / kept.WEIGHTS
+            kernel = _allowed(path, "kernel", experiment.kernel, kernel)
+            _allowed(path, "layer", experiment.layer, layer)
+            _allowed(path, "activation", experiment.activation, activation)
+            names = kept.read_report(path).get("classes")
+            classes = None if names is None else tuple(names)
+        custom = [
+            _find_layer(path, name, where)
+            for name, where in (("layer", layer), ("activation", activation))
+            if where is not None
+        ]
+        return cls(path, load_network(weights, kernel=kernel, custom=custom), experiment, classes)
 
     def load_data(self, data: str | None, data_dir: str | None = None) -> Dataset:
         """Return a data set by name or file, or the one of the run, as its seed splits it.
 
         Raises
         ------
-        ModelError
+        SavedRunError
             None is named and none is known, or the network does not fit it.
         ValueError
             See `fastnn.datasets.load`.
@@ -91,23 +107,29 @@ class SavedRun:
         """
         experiment = self.experiment or Experiment(dtype=self.net.dtype.name)
         if data is not None:
-            experiment = replace(experiment, data=data, data_dir=data_dir)
+            experiment = experiment.replace(data=data, data_dir=data_dir)
         elif self.experiment is None:
-            raise ModelError(f"{self.path} is a network without its run: name the data to take")
+            raise SavedRunError(f"{self.path} is a network without its run: name the data")
         elif data_dir is not None:
-            experiment = replace(experiment, data_dir=data_dir)
+            experiment = experiment.replace(data_dir=data_dir)
         dataset = load_data(experiment)
         found, needed = (dataset.n_features, dataset.n_outputs), (self.net.n_in, self.net.n_out)
         if found != needed:
-            raise ModelError(
+            raise SavedRunError(
                 f"the network of {self.path} takes {needed[0]} features to {needed[1]} outputs; "
                 f"{dataset.name} has {found[0]} and {found[1]}"
             )
         return dataset
 
-    def evaluate(self, dataset: Dataset) -> Evaluation:
+    def find_loss(self, dataset: Dataset, loss: str | None = None) -> Loss:
+        """Return a loss by name, or that of the run; `SavedRunError` if it must be named."""
+        own = self.experiment.loss if self.experiment else AUTO
+        return find_loss(_allowed(self.path, "loss", own, loss)) or loss_for(dataset)
+
+    def evaluate(self, dataset: Dataset, loss: Loss) -> Evaluation:
         """Return loss and accuracy on the test samples."""
-        return evaluate(self.net, dataset.x_test, dataset.y_test, loss=build_loss(dataset))
+        targets = targets_for(loss, dataset.y_test, dataset)
+        return evaluate(self.net, dataset.x_test, targets, loss=loss)
 
     def load_features(self, data: str, data_dir: str | None = None) -> Inputs:
         """Return samples to predict: the rows of a file, or the test samples of a named set."""
@@ -116,13 +138,42 @@ class SavedRun:
         return datasets.load_features(data, self.net.n_in, dtype=self.net.dtype)
 
     def predict(self, x: Inputs) -> tuple[list[Any], Array]:
-        """Return the answers for ``x[m, n_in]``, and the outputs ``[m, n_out]`` behind them.
+        """Return a prediction for each row of ``x[m, n_in]``, and the outputs ``[m, n_out]``.
 
-        An answer is a class's name, its label where the names are not known, and in regression
+        A prediction is the name of a class, its label if names are not known, and in regression
         the list of the outputs.
         """
         outputs = self.net(x)
-        if not isinstance(self.net.layers[-1], Softmax):
+        if self.classes is None and not isinstance(self.net.layers[-1], Softmax):
             return outputs.tolist(), outputs
         labels: list[int] = np.argmax(outputs, axis=1).tolist()
         return [self.classes[i] if self.classes else i for i in labels], outputs
+
+    def report(self) -> dict[str, Any]:
+        """Return what there is to say of the network, ready for `fastnn.formats.to_json`."""
+        return {
+            "model": str(self.path),
+            "kernel": self.net.kernel.name,
+            "threads": kernels.get_num_threads(),
+            "dtype": self.net.dtype.name,
+            "sizes": self.net.sizes,
+        }
+
+
+def _allowed(path: Path, name: str, own: str, given: str | None) -> str:
+    """Return what is given, or else the run's own, unless that is code."""
+    if given is None and is_code(own):
+        raise SavedRunError(
+            f"{path} was trained with the {name} {own}, and code is imported only if it is named: "
+            f"add --{name} {own}"
+        )
+    return own if given is None else given
+
+
+def _find_layer(path: Path, name: str, where: str) -> type[Layer]:
+    if not is_code(where):
+        raise SavedRunError(
+            f"the {name} of {path} stays the one it was trained with: "
+            f"--{name} must be {CODE}, and allows that code to be imported, not {where!r}"
+        )
+    return find_class(where, Layer)
