@@ -1,8 +1,9 @@
-"""What a run ran on: versions and machine, so that its figures can be judged later."""
+"""The machine and the versions that figures depend on, so that they can be judged later."""
 
 import os
 import platform
 import sys
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
-import fastnn
-from fastnn import kernels
+from fastnn import __version__, kernels
+from fastnn.kernels.runtime.hardware import caches, vector_unit
 
-# What may hold OpenBLAS, MKL or BLIS to less than the processor has.
-_RESTRAINTS = (
+# Variables that may make OpenBLAS, MKL or BLIS run code for a lesser processor.
+BLAS_RESTRAINTS = (
     "OPENBLAS_CORETYPE",
     "OPENBLAS_L2_SIZE",
     "MKL_DEBUG_CPU_TYPE",
@@ -24,9 +25,9 @@ _RESTRAINTS = (
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, of this package, and of what the figures depend on."""
+    """Return the versions of this package, of Python, NumPy and Numba."""
     return {
-        "fastnn": fastnn.__version__,
+        "fastnn": __version__,
         "python": platform.python_version(),
         "numpy": version("numpy"),
         "numba": version("numba"),
@@ -34,34 +35,35 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """Return the processor, its cores, the system, and the BLAS in use with its architecture.
+    """Return the processor, its vector unit, cores and caches, the system, threads and the BLAS.
 
-    A BLAS may have been told to take another architecture than the processor's (OpenBLAS by
-    ``OPENBLAS_CORETYPE``), which makes comparisons with it worthless unless it is seen.
+    The BLAS comes with the architecture that it runs code for, which may be another one than the
+    processor's: see `BLAS_RESTRAINTS`.
     """
     blas = _blas()
+    affinity = getattr(os, "sched_getaffinity", None)
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "vector_unit": vector_unit().name,
+        "cores": len(affinity(0)) if affinity else os.cpu_count(),
+        "caches": asdict(caches()),
         "system": f"{platform.system()} {platform.machine()}",
         "threads": kernels.get_num_threads(),
         "blas": {key: blas.get(key) for key in ("internal_api", "version", "architecture")},
     }
 
 
+def blas_restraints() -> dict[str, str]:
+    """Return those of `BLAS_RESTRAINTS` that are set, with their values."""
+    return {name: os.environ[name] for name in BLAS_RESTRAINTS if os.environ.get(name)}
+
+
 def _blas() -> dict[str, Any]:
-    """Return what is known of NumPy's BLAS; there may be another one, such as SciPy's."""
+    """Describe NumPy's BLAS; there may be another one, such as SciPy's."""
     libraries = [each for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"]
     near_numpy = str(Path(np.__file__).parent)  # a wheel brings its own, in numpy.libs
     ours = [each for each in libraries if each["filepath"].startswith(near_numpy)]
     return next(iter(ours + libraries), {})
-
-
-def blas_restraints() -> dict[str, str]:
-    """Return the environment variables in force that may hold BLAS below the processor."""
-    return {name: os.environ[name] for name in _RESTRAINTS if os.environ.get(name)}
 
 
 def _processor() -> str:

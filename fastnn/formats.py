@@ -1,13 +1,44 @@
-"""How results are written: strict JSON (``run.json``, ``--json``), Markdown tables, numbers."""
+"""How results are written: strict JSON, tables, numbers with units."""
 
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+NOTHING = "–"  # in a cell
+
+
+class Number(str):
+    """A number as a table shows it, with the value that the column is sorted by."""
+
+    value: float
+
+    def __new__(cls, text: str, value: float) -> "Number":
+        """Return `text`, with its value."""
+        self = super().__new__(cls, text)
+        self.value = value
+        return self
+
+
+class Table(NamedTuple):
+    """Titles of columns, and rows of as many cells: a `Number` or other text each."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def to_markdown(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], texts: Iterable[int] = (0,)
+) -> str:
+    """Return a Markdown table; columns are aligned right, except those numbered in `texts`."""
+    ruler = ["--:"] * len(columns)
+    for number in texts:
+        ruler[number] = "---"
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (columns, ruler, *rows))
 
 
 def to_json(report: Mapping[str, Any], *, indent: int | None = None) -> str:
-    """Return strict JSON, in which a number that is not finite is null."""
+    """Return strict JSON; numbers that are not finite become null."""
     return json.dumps(_finite(report), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
@@ -21,16 +52,6 @@ def _finite(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def to_markdown(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], texts: Iterable[int] = (0,)
-) -> str:
-    """Return a table; the columns numbered in `texts` are aligned left, all others right."""
-    ruler = ["--:"] * len(columns)
-    for number in texts:
-        ruler[number] = "---"
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (columns, ruler, *rows))
-
-
 def significant(value: float) -> str:
     """Return a number to about three digits, without an exponent."""
     if value < 0:
@@ -42,12 +63,12 @@ def significant(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds to about three digits, in the unit that suits them."""
+    """Return a duration to about three digits, in the unit that suits it."""
     units = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
     scale, unit = next((pair for pair in units if seconds >= pair[0]), units[-1])
     return f"{significant(seconds / scale)} {unit}"
 
 
 def percent(share: float) -> str:
-    """Return a share in hundredths, to a tenth of one or, where that says nothing, finer."""
+    """Return a share in per cent, to one decimal or, below 1 %, to about three digits."""
     return f"{100 * share:.1f}%" if share >= 0.01 or share <= 0 else f"{significant(100 * share)}%"

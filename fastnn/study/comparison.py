@@ -1,39 +1,38 @@
-"""One network under several kernels: the same losses first, then what each costs.
+"""One network under several kernels: the same losses first, then what each kernel costs.
 
-Every kernel trains the same network on the same batches. Only kernels that agree with NumPy's
-are timed, in rounds of all kernels, so that a slow moment of the machine meets them alike; a
-ratio is formed within a round. What takes a kernel too long is timed over fewer steps, or fewer
-samples, and extrapolated: the report says where.
+Every kernel trains the same network on the same batches. Kernels that agree with the reference are
+timed in rounds of all of them, so that a slow moment of the machine meets them alike; a ratio is
+formed within a round. A slow kernel is timed over fewer steps, or fewer samples, and the result is
+extrapolated and marked so.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastnn import kernels
-from fastnn.datasets import Dataset
+from fastnn.data import resolve_batch_size
 from fastnn.environment import blas_restraints, machine, versions
-from fastnn.experiments.build import build_loss, build_network, build_optimizer
+from fastnn.experiments.build import Builder, targets_for
 from fastnn.experiments.run import load_data
 from fastnn.experiments.settings import Experiment
-from fastnn.kernels.measuring import ceilings as machine_ceilings
-from fastnn.kernels.measuring import timing
-from fastnn.kernels.measuring.timing import Seconds, Spread
+from fastnn.kernels.interface import Array
+from fastnn.kernels.measuring import ceilings, timing
+from fastnn.kernels.measuring.ceilings import Ceilings
+from fastnn.kernels.measuring.timing import FloatArray, Spread, Stopwatch, repeated
 from fastnn.network import Sequential
+from fastnn.study import REFERENCE, SPECIFICATION, Progress
 from fastnn.study.profile import Profile, profile
-from fastnn.training import fit, resolve_batch_size
+from fastnn.training import fit
 
-REFERENCE = "numpy"
-SPECIFICATION = "naive"
 STEPS_VERIFIED = 4
 TOLERANCES = {"float32": 1e-4, "float64": 1e-9}  # relative, after these steps
-INFERENCE = (1, 32, 1024)  # samples at once
-NOISY = 0.2  # the middle half of the rounds, relative to the median
+INFERENCE_BATCH_SIZES = (1, 32, 1024)
+MAX_QUIET_NOISE = 0.2  # the middle half of the rounds, relative to the median
 
 
 class ComparisonError(ValueError):
@@ -42,7 +41,7 @@ class ComparisonError(ValueError):
 
 @dataclass
 class Contender:
-    """A kernel, and what its network took.
+    """A kernel with its network, and how long that takes.
 
     Attributes
     ----------
@@ -51,16 +50,16 @@ class Contender:
     loss : float
         Mean over the first steps.
     steps : int
-        How many are timed at once, at most an epoch.
+        How many are timed at once, an epoch at most.
     samples : dict from int to int
-        For each batch size of inference, how many samples are timed.
+        How many samples are timed, for each batch size of inference.
     step_seconds : ndarray of shape (rounds,)
     inference_seconds : dict from int to ndarray of shape (rounds,)
-        For each batch size, extrapolated from `samples` to the batch.
+        For each batch size, extrapolated from `samples`.
     profile : Profile or None
         Where the time of a step goes.
     skipped : str or None
-        Why it is not measured.
+        Why the kernel is not measured.
 
     """
 
@@ -69,8 +68,8 @@ class Contender:
     loss: float = math.nan
     steps: int = 1
     samples: dict[int, int] = field(default_factory=dict)
-    step_seconds: Seconds = field(default_factory=lambda: np.empty(0))
-    inference_seconds: dict[int, Seconds] = field(default_factory=dict)
+    step_seconds: FloatArray = field(default_factory=lambda: np.empty(0))
+    inference_seconds: dict[int, FloatArray] = field(default_factory=dict)
     profile: Profile | None = None
     skipped: str | None = None
 
@@ -78,22 +77,21 @@ class Contender:
 class Comparison:
     """The contenders over one experiment.
 
-    Sets the number of threads for the whole process, and so the same for all of them.
+    Sets the number of threads for the whole process, so that all contenders have the same.
 
     Parameters
     ----------
     experiment : Experiment
-        Its kernel is of no importance.
+        Its kernel does not matter.
     names : sequence of str
-        Kernels, as `fastnn.kernels.finding.find` takes them; NumPy's is added, as what the others are
-        measured by.
+        Kernels, as `fastnn.kernels.get` takes them; the reference is added.
     rounds : int
-        How often each is timed; the median is what counts.
+        How often each kernel is timed; the median counts.
     seconds : float
-        About how long a kernel is timed in each round. Those for which an epoch takes longer
-        get fewer steps, at least one.
+        About how long a kernel is timed in each round. A kernel that takes longer for an epoch is
+        timed over fewer steps, but at least one.
     inference : sequence of int
-        Batch sizes for which inference is timed.
+        Batch sizes at which inference is timed.
 
     Attributes
     ----------
@@ -108,7 +106,7 @@ class Comparison:
         *,
         rounds: int = 5,
         seconds: float = 0.3,
-        inference: Sequence[int] = INFERENCE,
+        inference: Sequence[int] = INFERENCE_BATCH_SIZES,
     ) -> None:
         if rounds < 1:
             raise ValueError(f"rounds must be at least 1, not {rounds}")
@@ -116,21 +114,23 @@ class Comparison:
             raise ValueError(f"seconds must be above 0, not {seconds}")
         if not inference or min(inference) < 1:
             raise ValueError(f"batch sizes of inference must be at least 1, not {inference}")
-        self.experiment = experiment.resolved()
+        self.builder = Builder(experiment)
+        self.experiment = self.builder.experiment
         self.rounds, self.seconds, self.inference = rounds, seconds, tuple(inference)
         chosen = _distinct([kernels.get(name) for name in (*names, REFERENCE)])
         kernels.set_num_threads(experiment.threads or kernels.get_num_threads())
-        self.data: Dataset = load_data(self.experiment)
+        self.data = load_data(self.experiment)
+        self.loss = self.builder.build_loss(self.data)
+        self.targets = targets_for(self.loss, self.data.y_train, self.data)
         self.batch_size = resolve_batch_size(
             experiment.gradient_descent, experiment.batch_size, len(self.data.x_train)
         )
         self.steps_per_epoch = math.ceil(len(self.data.x_train) / self.batch_size)
         self.contenders = [self._contender(kernel) for kernel in chosen]
-        self.ceilings: machine_ceilings.Machine | None = None
+        self.ceilings: Ceilings | None = None
 
     def _contender(self, kernel: kernels.Kernel) -> Contender:
-        net = build_network(self.experiment, self.data, self.experiment.seed)
-        net.kernel = kernel
+        net = self.builder.build_network(self.data, self.experiment.seed, kernel=kernel)
         contender = Contender(kernel.name, net)
         largest = max(call.flops for call in net.plan(self.batch_size).calls) // 2
         if largest > kernel.max_multiplications:
@@ -145,6 +145,10 @@ class Comparison:
         """The contenders that are not skipped."""
         return [contender for contender in self.contenders if contender.skipped is None]
 
+    def named(self, kernel: str) -> Contender:
+        """Return the contender of a kernel; `StopIteration` where there is none."""
+        return next(contender for contender in self.contenders if contender.kernel == kernel)
+
     def verify(self) -> None:
         """Train a few steps under each kernel; compare losses and gradients with the reference's.
 
@@ -157,24 +161,17 @@ class Comparison:
         steps = min(STEPS_VERIFIED, self.steps_per_epoch)
         for contender in self.measured:
             contender.loss, _ = self._train(contender, steps, -(-STEPS_VERIFIED // steps))
-        self._verify_losses()
-        self._verify_gradients()
-
-    def _verify_losses(self) -> None:
-        expected = self.named(REFERENCE).loss
+        reference = self.named(REFERENCE)
         tolerance = TOLERANCES[self.experiment.dtype]
         for contender in self.measured:
-            if not math.isclose(contender.loss, expected, rel_tol=tolerance):
+            if not math.isclose(contender.loss, reference.loss, rel_tol=tolerance):
                 raise ComparisonError(
                     f"kernel {contender.kernel} trains to a loss of {contender.loss!r} in "
-                    f"{STEPS_VERIFIED} steps, {REFERENCE} to {expected!r}: more than rounding"
+                    f"{STEPS_VERIFIED} steps, {REFERENCE} to {reference.loss!r}: more than rounding"
                 )
-
-    def _verify_gradients(self) -> None:
-        """Compare the gradients of one batch: an optimiser may hide what is wrong with them."""
-        parameters = self.named(REFERENCE).net.parameters.flat
-        expected = self._gradient(self.named(REFERENCE), parameters)
-        tolerance = TOLERANCES[self.experiment.dtype]
+        # An optimizer may hide what is wrong with gradients, such as their length.
+        parameters = reference.net.parameters.flat
+        expected = self._gradient(reference, parameters)
         for contender in self.measured:
             difference = self._gradient(contender, parameters) - expected
             relative = float(np.linalg.norm(difference) / (np.linalg.norm(expected) or 1.0))
@@ -184,35 +181,26 @@ class Comparison:
                     f"{REFERENCE}'s by {relative:.1e} of its length: more than rounding"
                 )
 
-    def _gradient(
-        self, contender: Contender, parameters: npt.NDArray[np.floating]
-    ) -> npt.NDArray[np.floating]:
-        samples = self.data.x_train[: self.batch_size], self.data.y_train[: self.batch_size]
-        objective = contender.net.objective(*samples, loss=build_loss(self.data))
+    def _gradient(self, contender: Contender, parameters: Array) -> Array:
+        samples = self.data.x_train[: self.batch_size], self.targets[: self.batch_size]
+        objective = contender.net.objective(*samples, loss=self.loss)
         return objective(parameters)[1].copy()
-
-    def named(self, kernel: str) -> Contender:
-        """Return the contender of a kernel; `StopIteration` where there is none."""
-        return next(contender for contender in self.contenders if contender.kernel == kernel)
 
     @property
     def parts(self) -> int:
-        """How often `measure` says that something begins."""
+        """How often `measure` reports progress."""
         return 1 + len(self.measured) * (self.rounds + 1)
 
-    def measure(self, begins: Callable[[str], object] = lambda name: None) -> None:
-        """Time every contender, round by round; `begins` is told what comes next.
-
-        The machine's ceilings come first, and where the time of a step goes last.
-        """
-        begins("machine")
+    def measure(self, progress: Progress = lambda name: None) -> None:
+        """Measure the machine's ceilings, time every contender in rounds, and profile its step."""
+        progress("machine")
         threads, measured = kernels.get_num_threads(), self.measured
-        self.ceilings = machine_ceilings.measure([threads])
+        self.ceilings = ceilings.measure(threads)
         turns = timing.alternate(
             [self._watches(contender) for contender in measured],
             self.rounds,
             settles=threads > 1,
-            begins=lambda number: begins(measured[number].kernel),
+            on_turn=lambda number: progress(measured[number].kernel),
         )
         for contender, seconds in zip(measured, turns, strict=True):
             contender.step_seconds, *batches = seconds.T
@@ -221,27 +209,28 @@ class Comparison:
                 for size, taken in zip(self.inference, batches, strict=True)
             }
         for contender in measured:
-            begins(contender.kernel)
+            progress(contender.kernel)
             if threads > 1:
                 timing.settle()
             contender.profile = self._profile(contender.net)
-        self.ceilings = machine_ceilings.measure_again(self.ceilings, self.experiment.dtype)
+        self.ceilings.remeasure_peak(self.experiment.dtype)
 
     def _watches(self, contender: Contender) -> list[timing.Watch]:
-        """Return what times a step of training, and inference for each batch size."""
+        """Return what times a step of training, and inference at each batch size."""
         _, seconds = self._train(contender, 1)
-        # In a steady stream of steps: a first epoch makes their plan, which outlasts short ones.
-        epochs = 2 if seconds < timing.SHORT else 1
+        # The first of two epochs makes the plan, which takes longer than a short step.
+        epochs = 2 if seconds < timing.LONG_CALL_SECONDS else 1
         _, seconds = self._train(contender, 1, epochs)
         each = self.seconds / (1 + len(self.inference))
         affordable = each / max(seconds, 1e-9)  # steps
         steps = contender.steps = min(max(int(affordable), 1), self.steps_per_epoch)
-        # A sample's inference takes less than its training.
-        most = max(int(affordable * self.batch_size), 1)
-        contender.samples = {size: min(size, most) for size in self.inference}
+        max_samples = max(
+            int(affordable * self.batch_size), 1
+        )  # inference takes less than training
+        contender.samples = {size: min(size, max_samples) for size in self.inference}
         stopwatches = [
-            timing.Stopwatch(
-                partial(contender.net, self._samples(contender.net, samples)),
+            Stopwatch(
+                repeated(partial(contender.net, self._samples(contender.net, samples))),
                 each,
                 kernels.get_num_threads(),
             )
@@ -249,7 +238,7 @@ class Comparison:
         ]
         return [lambda: self._train(contender, steps, epochs)[1] / steps, *stopwatches]
 
-    def _samples(self, net: Sequential, number: int) -> npt.NDArray[np.floating]:
+    def _samples(self, net: Sequential, number: int) -> Array:
         """Return so many samples, again from the first if there are fewer."""
         x = net.check_inputs(self.data.x_train[:number])
         return np.resize(x, (number, net.n_in))
@@ -260,35 +249,33 @@ class Comparison:
         *_, record = fit(
             contender.net,
             self.data.x_train[:samples],
-            self.data.y_train[:samples],
-            loss=build_loss(self.data),
-            optimizer=build_optimizer(self.experiment, self.steps_per_epoch),
+            self.targets[:samples],
+            loss=self.loss,
+            optimizer=self.builder.build_optimizer(self.steps_per_epoch),
             batch_size=self.experiment.batch_size,
             gradient_descent=self.experiment.gradient_descent,
             epochs=epochs,
             shuffle=False,
-            engine="python",  # which every kernel can have
+            engine="python",  # the one that runs every kernel
         )
         return record.loss, record.seconds
 
     def _profile(self, net: Sequential) -> Profile:
-        """Return where the time of a step goes, from its batch to an update that is nothing."""
-        loss = build_loss(self.data)
+        """Profile a step, from its batch to an update that changes nothing."""
         inputs = self._samples(net, self.batch_size)
-        targets = loss.targets(self.data.y_train[: self.batch_size], net.n_out, net.dtype)
+        targets = self.loss.targets(self.targets[: self.batch_size], net.n_out, net.dtype)
         plan = net.training_plan()
-        # Whose learning rate is 0 before its first step begins.
-        optimizer = build_optimizer(self.experiment, self.steps_per_epoch)
-        net.plan_step(plan, inputs, targets, loss, optimizer, np.zeros(3))
+        # The learning rate of an optimizer is 0 until its first step begins.
+        optimizer = self.builder.build_optimizer(self.steps_per_epoch)
+        net.plan_step(plan, inputs, targets, self.loss, optimizer, np.zeros(3))
         return profile(plan, self.seconds)
 
     def report(self) -> dict[str, Any]:
-        """Return what each contender took, ready for `fastnn.formats.to_json`.
+        """Return how long each contender takes, ready for `fastnn.formats.to_json`.
 
-        Figures are spreads over the rounds: a median and the quartiles, times in seconds. What
-        was skipped has none. ``lines`` and ``python_share`` are of a step, see
-        `fastnn.study.profile.Profile`. ``noise`` is the middle half of the most uncertain step,
-        relative to its median; above a limit the machine is ``busy``.
+        Figures are spreads over the rounds, times in seconds. A skipped kernel has none. ``lines``
+        and ``python_share`` are those of `fastnn.study.profile.Profile`. ``noise`` is the middle
+        half of the noisiest step, relative to its median; above a limit the machine is ``busy``.
         """
         assert self.ceilings is not None
         reference = self.named(REFERENCE)
@@ -312,7 +299,7 @@ class Comparison:
             "blas_restraints": blas_restraints(),
             "ceilings": asdict(self.ceilings),
             "noise": noise,
-            "busy": noise > NOISY,
+            "busy": noise > MAX_QUIET_NOISE,
             "kernels": [self._row(contender) for contender in self.contenders],
         }
 
@@ -328,7 +315,7 @@ class Comparison:
         assert contender.profile is not None
         steps = contender.step_seconds
         flops = contender.net.plan(self.batch_size).flops / steps
-        peak = getattr(self.ceilings.ceilings[0], self.experiment.dtype).median
+        peak = self.ceilings.peak(self.experiment.dtype)
         return row | {
             "loss": contender.loss,
             "steps": contender.steps,
@@ -359,7 +346,7 @@ class Comparison:
         }
 
     def _speedup(self, other: str, contender: Contender) -> dict[str, float] | None:
-        """Return how many times as fast as another kernel's a step is; None without its times."""
+        """Return how many times as fast as under another kernel a step is, if that is measured."""
         for each in self.measured:
             if each.kernel == other:
                 return asdict(Spread.of(each.step_seconds / contender.step_seconds))
@@ -367,14 +354,7 @@ class Comparison:
 
 
 def _distinct(chosen: Sequence[kernels.Kernel]) -> list[kernels.Kernel]:
-    """Return each kernel once.
-
-    Raises
-    ------
-    ComparisonError
-        Two have the same name, by which a report tells them apart.
-
-    """
+    """Return each kernel once; `ComparisonError` if two have one name in the report."""
     by_name: dict[str, kernels.Kernel] = {}
     for kernel in chosen:
         if by_name.setdefault(kernel.name, kernel) != kernel:

@@ -1,7 +1,7 @@
 """The matrix products that networks make, and how fast each kernel is at them.
 
-Every product is verified before it is timed, and timed in turns with the one it is compared
-with (`fastnn.kernels.measuring.timing`).
+Every product is verified before it is timed, and timed in turns with the one it is compared with
+(`fastnn.kernels.measuring.timing`).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,15 +14,15 @@ import numpy as np
 from fastnn import kernels
 from fastnn.environment import blas_restraints, machine, versions
 from fastnn.kernels.interface import Array, Kernel
-from fastnn.kernels.measuring import ceilings as machine_ceilings
-from fastnn.kernels.measuring import timing
-from fastnn.kernels.measuring.timing import Case, Spread
+from fastnn.kernels.measuring import ceilings, timing
+from fastnn.kernels.measuring.ceilings import Ceilings
+from fastnn.kernels.measuring.timing import FloatArray, Spread
 from fastnn.kernels.testing import contract
+from fastnn.study import REFERENCE, Progress
 
-REFERENCE = "numpy"
-# Verification in wider arithmetic takes much longer than the product: of a larger one than this
-# many multiplications some rows are compared.
-FULLY_COMPARED = 2**20
+# Wider arithmetic takes much longer than the product itself, so that only some rows are verified
+# of a product with more multiplications than this.
+MAX_MULTIPLICATIONS_VERIFIED = 2**20
 
 
 class VerificationError(ValueError):
@@ -37,7 +37,7 @@ class Product:
     ----------
     m, k, n : int
     transposed : str
-        Which of ``a`` and ``b`` are views of an array that lies in memory the other way round.
+        Which of ``a`` and ``b`` are transposed views.
 
     """
 
@@ -56,28 +56,125 @@ class Product:
         return self.m * self.k * self.n
 
     def operands(self, dtype: str) -> tuple[Array, Array, Array]:
-        """Return a and b, of random numbers, and an out full of NaN."""
+        """Return random a and b, and an out full of NaN."""
         rng = np.random.default_rng((self.m, self.k, self.n))
-        a = rng.standard_normal((self.m, self.k)).astype(dtype)
-        b = rng.standard_normal((self.k, self.n)).astype(dtype)
-        if "a" in self.transposed:
-            a = np.asfortranarray(a)
-        if "b" in self.transposed:
-            b = np.asfortranarray(b)
+        a, b = (
+            rng.standard_normal(shape).astype(dtype, order="F" if name in self.transposed else "C")
+            for name, shape in (("a", (self.m, self.k)), ("b", (self.k, self.n)))
+        )
         return a, b, np.full((self.m, self.n), np.nan, dtype)
 
 
-def dense_products(batch: int, n_in: int, n_out: int) -> tuple[Product, Product, Product]:
+def squares(*sides: int) -> list[Product]:
+    """Return the products of square matrices."""
+    return [Product(n, n, n) for n in sides]
+
+
+def dense_products(batch: int, n_in: int, n_out: int) -> list[Product]:
     """Return the products of a dense layer: outputs, gradient of weights, gradient of inputs."""
-    return (
+    return [
         Product(batch, n_in, n_out),
         Product(n_in, batch, n_out, "a"),
         Product(batch, n_out, n_in, "b"),
+    ]
+
+
+# Squares, and what one sample and a batch of 64 take in a network of 784-128-10.
+PRODUCTS = (
+    *squares(64, 256, 1024),
+    *dense_products(64, 784, 128),
+    Product(64, 128, 10),
+    Product(1, 784, 128),
+)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The seconds of a kernel at a product, and of what it is compared with, by round."""
+
+    kernel: str
+    product: Product
+    own: FloatArray
+    reference: FloatArray
+
+    @property
+    def flops(self) -> FloatArray:
+        """FLOP/s; a multiplication and the addition of its result are two operations."""
+        return 2 * self.product.multiplications / self.own
+
+    @property
+    def ratio(self) -> FloatArray:
+        """How many times as fast as the reference the kernel is."""
+        return self.reference / self.own
+
+    def report(self, peak: float) -> dict[str, Any]:
+        """Return what the kernel reaches where `peak` is the FMA peak, in FLOP/s."""
+        return {
+            "kernel": self.kernel,
+            "product": str(self.product),
+            "n": self.product.n,
+            "rounds": len(self.own),
+            "flops": asdict(Spread.of(self.flops)),
+            "share": asdict(Spread.of(self.flops / peak)),
+            "ratio": asdict(Spread.of(self.ratio)),
+        }
+
+
+def measure_kernel(
+    kernel: Kernel,
+    products: Sequence[Product],
+    dtype: str,
+    *,
+    seconds: float = 0.1,
+    min_rounds: int = 3,
+    reach: float = 1.0,
+    against: Product | None = None,
+) -> list[Timing]:
+    """Verify a kernel at some products, and time it in turns with what it is compared with.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    products : sequence of Product
+        Those with more multiplications than are reasonable for the kernel are left out.
+    dtype : str
+    seconds : float
+        About how long to time each product.
+    min_rounds : int
+        How many rounds there are even if they take longer.
+    reach : float
+        The share of `Kernel.max_multiplications` up to which products are measured.
+    against : Product, optional
+        Compare the kernel with itself at this product; without, with NumPy at the same operands.
+
+    Raises
+    ------
+    VerificationError
+        The kernel or NumPy computes something else.
+
+    """
+    limit = reach * kernel.max_multiplications
+    chosen = [product for product in products if product.multiplications <= limit]
+    if not chosen:
+        return []
+    cases = []
+    for product in chosen:
+        a, b, out = product.operands(dtype)
+        if against:
+            reference = verified(kernel, *against.operands(dtype))
+        else:
+            reference = verified(kernels.get(REFERENCE), a, b, np.empty_like(out))
+        cases.append((verified(kernel, a, b, out), reference))
+    rounds = timing.compare(
+        cases, seconds, threads=kernels.get_num_threads(), min_rounds=min_rounds
     )
+    return [
+        Timing(kernel.name, product, *each.T) for product, each in zip(chosen, rounds, strict=True)
+    ]
 
 
 def verified(kernel: Kernel, a: Array, b: Array, out: Array) -> Callable[[], object]:
-    """Return the call of a kernel's bare entrance, after one whose result was checked.
+    """Return the bare call of a kernel, after one whose result was verified.
 
     Raises
     ------
@@ -86,149 +183,64 @@ def verified(kernel: Kernel, a: Array, b: Array, out: Array) -> Callable[[], obj
 
     """
     multiplications = a.size * b.shape[1]
+    every = -(-multiplications // MAX_MULTIPLICATIONS_VERIFIED)
     out.fill(np.nan)
     try:
-        contract.check_product(kernel, a, b, out, every=-(-multiplications // FULLY_COMPARED))
+        contract.check_product(kernel, a, b, out, every=every)
     except AssertionError as error:
         raise VerificationError(f"not timed, since it is wrong: {error}") from None
     return partial(kernel.compute, a, b, out)
 
 
-def case(kernel: Kernel, product: Product, dtype: str) -> Case:
-    """Return a kernel's call and the reference's, both verified, on the same operands."""
-    a, b, out = product.operands(dtype)
-    reference = verified(kernels.get(REFERENCE), a, b, np.empty_like(out))
-    return Case(str(product), (verified(kernel, a, b, out), reference))
-
-
-# Squares, and what one sample and a batch of 64 take in a network of 784-128-10.
-PRODUCTS = (
-    *(Product(n, n, n) for n in (64, 256, 1024)),
-    *dense_products(64, 784, 128),
-    Product(64, 128, 10),
-    Product(1, 784, 128),
-)
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What a kernel reaches at a product.
-
-    Attributes
-    ----------
-    kernel, product : str
-    rounds : int
-    flops : Spread
-        FLOP/s; a multiplication and the addition of its result are two operations.
-    share : Spread
-        Of the FMA peak of as many threads.
-    ratio : Spread
-        To the reference's speed, formed round by round: 2 is twice as fast.
-
-    """
-
-    kernel: str
-    product: str
-    rounds: int
-    flops: Spread
-    share: Spread
-    ratio: Spread
-
-
-@dataclass(frozen=True)
-class Timing:
-    """A kernel's seconds at a product and the reference's, round by round."""
-
-    kernel: str
-    product: Product
-    own: timing.Seconds
-    reference: timing.Seconds
-
-    def speed(self, peak: float) -> Speed:
-        """Return what the kernel reaches where the FMA peak is `peak`, in FLOP/s."""
-        flops = 2 * self.product.multiplications / self.own
-        return Speed(
-            self.kernel,
-            str(self.product),
-            len(self.own),
-            Spread.of(flops),
-            Spread.of(flops / peak),
-            Spread.of(self.reference / self.own),
-        )
-
-
-def measure_kernel(
-    kernel: Kernel, products: Sequence[Product], dtype: str, seconds: float = 0.1
-) -> list[Timing]:
-    """Time a kernel against the reference, at those of some products that are reasonable for it.
-
-    Parameters
-    ----------
-    kernel : Kernel
-    products : sequence of Product
-    dtype : str
-    seconds : float
-        About how long to time each product; three calls of each kernel are made at least.
-
-    Raises
-    ------
-    VerificationError
-        The kernel or the reference computes something else.
-
-    """
-    chosen = [p for p in products if p.multiplications <= kernel.max_multiplications]
-    if not chosen:
-        return []
-    cases = [case(kernel, product, dtype) for product in chosen]
-    measured = timing.measure(cases, seconds, threads=kernels.get_num_threads(), least=3)
-    return [
-        Timing(kernel.name, product, *times.T)
-        for product, times in zip(chosen, measured, strict=True)
-    ]
-
-
-def measure_ladder(
+def measure_kernels(
+    chosen: Sequence[Kernel],
+    products: Sequence[Product],
     dtype: str,
-    ladder: Sequence[Kernel] | None = None,
+    limits: Ceilings,
+    *,
+    seconds: float = 0.1,
+    reach: float = 1.0,
+    progress: Progress = lambda name: None,
+) -> list[Timing]:
+    """Measure kernels one by one, and the FMA peak in `limits` after each.
+
+    `progress` is called with the name of each kernel before it is measured.
+    """
+    timings = []
+    for kernel in chosen:
+        progress(kernel.name)
+        timings += measure_kernel(kernel, products, dtype, seconds=seconds, reach=reach)
+        limits.remeasure_peak(dtype)
+    return timings
+
+
+def report_speeds(
+    chosen: Sequence[Kernel],
+    dtype: str,
     products: Sequence[Product] = PRODUCTS,
-    begins: Callable[[str], object] = lambda name: None,
+    *,
+    seconds: float = 0.1,
+    progress: Progress = lambda name: None,
 ) -> dict[str, Any]:
     """Measure the machine and then kernels, with as many threads as are set.
-
-    While they are measured, a processor may change its clock. Its FMA peak is therefore measured
-    again after each kernel, and the fastest is the one that all have their share of.
-
-    Parameters
-    ----------
-    dtype : str
-        float32 or float64.
-    ladder : sequence of Kernel, optional
-        All that have a name without.
-    products : sequence of Product, optional
-    begins : callable, optional
-        Is told what is measured next: the machine, or the name of a kernel.
 
     Returns
     -------
     dict
-        Ready for `fastnn.formats.to_json`; figures as `Speed` and `fastnn.kernels.measuring.ceilings` have them.
+        Ready for `fastnn.formats.to_json`. Its ``ceilings`` are those of `Ceilings`, its
+        ``speeds`` as `Timing.report` returns them.
 
     """
     threads = kernels.get_num_threads()
-    begins("machine")
-    measured = machine_ceilings.measure([threads])
-    timings = []
-    for kernel in map(kernels.get, kernels.names()) if ladder is None else ladder:
-        begins(kernel.name)
-        timings += measure_kernel(kernel, products, dtype)
-        measured = machine_ceilings.measure_again(measured, dtype)
-    peak = getattr(measured.ceilings[0], dtype)
+    progress("machine")
+    limits = ceilings.measure(threads)
+    timings = measure_kernels(chosen, products, dtype, limits, seconds=seconds, progress=progress)
     return {
         "dtype": dtype,
         "threads": threads,
         "machine": machine(),
         "versions": versions(),
         "blas_restraints": blas_restraints(),
-        "ceilings": asdict(measured),
-        "speeds": [asdict(each.speed(peak.median)) for each in timings],
+        "ceilings": asdict(limits),
+        "speeds": [each.report(limits.peak(dtype)) for each in timings],
     }

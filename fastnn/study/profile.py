@@ -1,16 +1,12 @@
-"""Where the time of a step goes: line by line, and between the lines.
-
-A line may take less time than Python needs to call it, and is repeated by compiled code. That
-is why there is a loop of its own here beside `fastnn.kernels.measuring.timing.Stopwatch`, which calls from Python.
-"""
+"""Where the time of a step goes: line by line, and between the lines."""
 
 import math
-import time
-from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
+from fastnn.engine import Execution
+from fastnn.kernels.measuring.timing import Repeat, Spread, Stopwatch, alternate, repeated
 from fastnn.plan import Call, Plan
 
 ROUNDS = 5
@@ -18,34 +14,40 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class Profile:
-    """What the calls of a plan took.
+    """How long a plan and each of its calls take.
 
     Attributes
     ----------
-    calls : tuple of (Call, float)
+    calls : tuple of (Call, Spread)
         Each call and its seconds.
-    python : float
-        Seconds of the whole list when Python starts it, as the engine ``python`` does.
-    compiled : float or None
-        Seconds when compiled code repeats it, as the engine ``compiled`` does; None where a
-        call is not compiled.
+    python : Spread
+        Seconds of a step that Python starts, as the engine ``python`` does.
+    compiled : Spread or None
+        Seconds of a step that compiled code repeats, as the engine ``compiled`` does; None where
+        a call is not compiled.
 
     """
 
-    calls: tuple[tuple[Call, float], ...]
-    python: float
-    compiled: float | None
+    calls: tuple[tuple[Call, Spread], ...]
+    python: Spread
+    compiled: Spread | None
+
+    @property
+    def seconds(self) -> float:
+        """The time of all calls."""
+        return sum(spread.median for _, spread in self.calls)
 
     @property
     def python_share(self) -> float | None:
         """The share of a step that Python takes under the engine ``python``."""
-        return None if self.compiled is None else max(0.0, 1 - self.compiled / self.python)
+        if self.compiled is None:
+            return None
+        return max(0.0, 1 - self.compiled.median / self.python.median)
 
     @property
     def product_share(self) -> float:
         """The share of the calls' time that the matrix products take."""
-        products = sum(seconds for call, seconds in self.calls if call.flops)
-        return products / sum(seconds for _, seconds in self.calls)
+        return sum(spread.median for call, spread in self.calls if call.flops) / self.seconds
 
     @property
     def amdahl(self) -> float:
@@ -57,7 +59,7 @@ class Profile:
         return 1 / other if other else math.inf
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return the calls as dictionaries: where each belongs, its work and its seconds."""
+        """Return for each call where it belongs, its work, and its median in seconds."""
         return [
             {
                 "part": call.part,
@@ -66,86 +68,56 @@ class Profile:
                 "shapes": call.shapes,
                 "flops": call.flops,
                 "bytes": call.bytes,
-                "seconds": seconds,
+                "seconds": spread.median,
             }
-            for call, seconds in self.calls
+            for call, spread in self.calls
         ]
 
     def __str__(self) -> str:
-        whole = sum(seconds for _, seconds in self.calls)
-        rows = [
-            f"{call.part:9} {call.layer:12} {call.name:28} {seconds * 1e6:9.2f} µs "
-            f"{seconds / whole:6.1%}{_rate(call, seconds)}"
-            for call, seconds in self.calls
-        ]
-        totals = [f"a step from Python {self.python * 1e6:.2f} µs"]
+        rows = []
+        for call, spread in self.calls:
+            seconds, share = spread.median, spread.median / self.seconds
+            rate = f" {call.flops / seconds / 1e9:8.1f} GFLOP/s" if call.flops else ""
+            place = f"{call.part:9} {call.layer:12} {call.name:28}"
+            rows.append(f"{place} {seconds * 1e6:9.2f} µs {share:6.1%}{rate}")
+        totals = f"a step from Python {self.python.median * 1e6:.2f} µs"
         if self.compiled is not None:
-            share = f"{self.python_share:.1%}"
-            totals += [f"in compiled code {self.compiled * 1e6:.2f} µs", f"Python's share {share}"]
-        return "\n".join([*rows, ", ".join(totals)])
+            totals += f", in compiled code {self.compiled.median * 1e6:.2f} µs"
+            totals += f", Python's share {self.python_share:.1%}"
+        return "\n".join([*rows, totals])
 
 
 def profile(plan: Plan, seconds: float = 0.5) -> Profile:
-    """Run a plan again and again, whole and line by line, and return what took how long.
+    """Run a plan again and again, whole and line by line, and return how long each takes.
 
-    Each figure is the least of several rounds. A line is repeated on its own, so that what it
-    reads is in the caches; the whole tells what that is worth. It is the plan's own arrays that
-    are computed with: a step of a network with a learning rate above 0 trains it.
+    A line is repeated on its own, so that the caches hold what it reads; the time of the whole
+    step shows how much that is worth. The plan computes with its own arrays: a step of a network
+    whose learning rate is above 0 trains it.
 
     Parameters
     ----------
     plan : Plan
-        As `Sequential.plan` returns it, say, whose learning rate is 0.
+        Such as ``net.plan(64)``, whose learning rate is 0.
     seconds : float
-        About how long it may take; where a step takes longer, each call is made twice.
+        About how long the profile may take. A call is timed once where a step takes longer.
 
     """
-    plan.run()
-    budget = seconds / (2 * ROUNDS)
-    table = plan.table
-    python = _time(_repeated(plan.run), budget / 2)
-    compiled = None if table is None else _time(table.run, budget / 2)
-    each = budget / len(plan.calls)
-    calls = []
-    for number, call in enumerate(plan.calls):
-        if table is not None:
-            taken = _time(partial(table.run_row, number), each)
-        else:
-            taken = _time(_repeated(partial(call.function, *call.args)), each)
-        calls.append((call, taken))
-    return Profile(tuple(calls), python, compiled)
+    whole = Execution(plan)
+    whole.run()
+    steps = [repeated(whole.run), *([whole.program.run] if whole.program else [])]
+    reading = seconds / (2 * ROUNDS)
+    watches = [Stopwatch(step, reading / len(steps)) for step in steps]
+    watches += [Stopwatch(_alone(call, plan), reading / len(plan.calls)) for call in plan.calls]
+    rounds = min(ROUNDS, max(1, int(seconds / sum(watch.cost for watch in watches))))
+    (times,) = alternate([watches], rounds)
+    python, *spreads = map(Spread.of, times.T)
+    compiled = spreads.pop(0) if whole.program else None
+    return Profile(tuple(zip(plan.calls, spreads, strict=True)), python, compiled)
 
 
-def _rate(call: Call, seconds: float) -> str:
-    return f" {call.flops / seconds / 1e9:8.1f} GFLOP/s" if call.flops else ""
-
-
-def _repeated(function: Callable[[], object]) -> Callable[[int], None]:
-    def repeat(times: int) -> None:
-        for _ in range(times):
-            function()
-
-    return repeat
-
-
-def _once(repeat: Callable[[int], object]) -> float:
-    began = time.perf_counter()
-    repeat(1)
-    return time.perf_counter() - began
-
-
-def _time(repeat: Callable[[int], object], budget: float) -> float:
-    """Return the seconds of one of many repetitions, the least of some rounds.
-
-    What takes longer than all rounds should is called twice: the first call may be waiting for
-    compiled code.
-    """
-    best = min(_once(repeat), _once(repeat))
-    if best > ROUNDS * budget:
-        return best
-    times = max(1, int(budget / max(best, 1e-9)))
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        repeat(times)
-        best = min(best, (time.perf_counter() - began) / times)
-    return best
+def _alone(call: Call, plan: Plan) -> Repeat:
+    """Return what repeats a call of a plan, in compiled code where that is possible."""
+    part = copy(plan)
+    part.calls = [call]
+    execution = Execution(part)
+    return execution.program.run if execution.program else repeated(execution.run)

@@ -1,1 +1,1 @@
-"""The ceilings of the machine, and the one stopwatch and spread by which all is timed."""
+"""The ceilings of the machine, and the one stopwatch and spread for everything that is timed."""

@@ -1,20 +1,20 @@
-"""Measured ceilings of the machine: multiply-adds a second, bytes a second, caches.
+"""Ceilings of the machine: multiply-adds a second, bytes a second.
 
-No matrix product is faster than the *FMA peak*: multiply-adds on vectors, as many chains of
-them as there are registers for, and nothing loaded or stored. No pass over large arrays is
-faster than the memory.
+No matrix product is faster than the *FMA peak*: multiply-adds on vectors, in as many chains as
+there are registers for, with nothing loaded or stored. No op on large arrays is faster than memory.
 
 >>> from fastnn.kernels.measuring import ceilings
->>> ceilings.measure().ceilings[0].float32.median  # FLOP/s
+>>> ceilings.measure(threads=1).peak("float32")  # FLOP/s
 
-Figures are medians of short bursts, with their quartiles. The best burst would be no better a
-ceiling: on a processor that changes its clock it is one that no longer work can hold. What lasts
-long measures the peak again in between, and takes the highest median (`measure_again`).
+Figures are medians of short bursts, with their quartiles. The best burst would not be a better
+ceiling: on a processor that changes its clock, no longer work can hold it. What measures for long
+therefore measures the peak again in between and keeps the highest median
+(`Ceilings.remeasure_peak`).
 """
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -24,24 +24,25 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 
-from fastnn.kernels.gemm.blocksizes import Caches, caches, vector_unit
 from fastnn.kernels.interface import DTYPES
-from fastnn.kernels.measuring.timing import Spread, Stopwatch, alternate
+from fastnn.kernels.measuring.timing import Spread, Stopwatch, alternate, repeated
 from fastnn.kernels.runtime.compiling import compiled, compiled_for
+from fastnn.kernels.runtime.hardware import caches, vector_unit
 from fastnn.kernels.runtime.intrinsics import Definition, NumbaType, intrinsic
 from fastnn.kernels.runtime.threads import MAX_THREADS
 from fastnn.kernels.runtime.vectors import POINTER, Vectors, advance, index, phi
 
-BURST = 0.02  # seconds
-BURST_OF_THREADS = 0.1  # since waking them takes up to a millisecond
-ROUNDS_AGAIN = 3
-MOST_BYTES = 256 * 2**20  # for the arrays that the memory is measured with
-_CALIBRATION = 2**15  # iterations
+BURST_SECONDS = 0.02
+BURST_SECONDS_OF_THREADS = 0.1  # since waking them takes up to a millisecond
+CALIBRATION_ITERATIONS = 2**15
+CALIBRATION_ROUNDS = 5
+REMEASURING_ROUNDS = 3
+MAX_ARRAY_BYTES = 256 * 2**20
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ceilings:
-    """What some threads do together at best.
+    """The most that some threads do together.
 
     Attributes
     ----------
@@ -50,6 +51,8 @@ class Ceilings:
         FMA peak in FLOP/s; a multiply-add is two operations.
     read, copy : Spread
         Memory bandwidth in bytes/s. A copy counts what it reads and what it writes.
+    array_bytes : int
+        Size of the arrays that the bandwidth was measured with.
 
     """
 
@@ -58,101 +61,62 @@ class Ceilings:
     float64: Spread
     read: Spread
     copy: Spread
+    array_bytes: int
+
+    def peak(self, dtype: str) -> float:
+        """Return the FMA peak in FLOP/s."""
+        peak: Spread = getattr(self, dtype)
+        return peak.median
+
+    def remeasure_peak(self, dtype: str) -> None:
+        """Measure an FMA peak again, in less than a second, and keep the higher one."""
+        with Crew(self.threads) as crew:
+            later = _peak(np.dtype(dtype), crew, REMEASURING_ROUNDS)
+        if later.median > self.peak(dtype):
+            setattr(self, dtype, later)
 
 
-@dataclass(frozen=True)
-class Machine:
-    """The ceilings of this machine.
-
-    Attributes
-    ----------
-    vector_unit : str
-        The instruction set that Numba compiles for.
-    caches : Caches
-        Sizes in bytes.
-    memory : int
-        Bytes of the arrays that the bandwidth was measured with.
-    ceilings : tuple of Ceilings
-        One for each number of threads.
-
-    """
-
-    vector_unit: str
-    caches: Caches
-    memory: int
-    ceilings: tuple[Ceilings, ...]
-
-
-def measure(threads: Sequence[int] = (), *, rounds: int = 9) -> Machine:
-    """Measure the ceilings; takes a few seconds.
+def measure(threads: int, *, rounds: int = 9) -> Ceilings:
+    """Measure the ceilings of some threads; takes a few seconds.
 
     Parameters
     ----------
-    threads : sequence of int, optional
-        Numbers of threads; 1 and all there are without.
+    threads : int
     rounds : int
         Bursts of each kind; the median counts.
 
     Raises
     ------
     ValueError
-        A number of threads is outside of 1 to all there are.
+        There are not that many threads.
 
     """
-    numbers = tuple(threads) or tuple(sorted({1, MAX_THREADS}))
-    memory = min(4 * caches().l3, MOST_BYTES)
-    ceilings = tuple(_ceilings(number, memory, rounds) for number in numbers)
-    return Machine(vector_unit().name, caches(), memory, ceilings)
-
-
-def measure_again(machine: Machine, dtype: str) -> Machine:
-    """Measure the FMA peaks once more, less than a second each, and keep the faster ones.
-
-    A processor changes its clock: what is measured later may be above an earlier peak.
-
-    Parameters
-    ----------
-    machine : Machine
-    dtype : str
-        float32 or float64: the peaks that are measured.
-
-    """
-
-    def faster(ceilings: Ceilings) -> Ceilings:
-        peaks = _peak(dtype, ceilings.threads), getattr(ceilings, dtype)
-        return replace(ceilings, **{dtype: max(peaks, key=lambda peak: peak.median)})
-
-    return replace(machine, ceilings=tuple(map(faster, machine.ceilings)))
-
-
-def _peak(dtype: str, threads: int) -> Spread:
     with Crew(threads) as crew:
-        burst = FMABurst(np.dtype(dtype), crew)
-        watch = Stopwatch(burst, 0.0)
-        (seconds,) = alternate([[watch]], ROUNDS_AGAIN, settles=threads > 1)
+        float32, float64 = (_peak(dtype, crew, rounds) for dtype in DTYPES)
+        array_bytes = min(4 * caches().l3, MAX_ARRAY_BYTES)
+        values = np.ones(array_bytes // 8, np.int64)
+        parts = np.array_split(values, threads)
+        halves = np.array_split(values.reshape(2, -1), threads, axis=1)
+        watches = [
+            Stopwatch(repeated(lambda: crew.run(_sum, parts)), 0.0),
+            Stopwatch(repeated(lambda: crew.run(_copy, halves)), 0.0),
+        ]
+        (seconds,) = alternate([watches], rounds)
+    read, copy = (Spread.of(array_bytes / each) for each in seconds.T)
+    return Ceilings(threads, float32, float64, read, copy, array_bytes)
+
+
+def _peak(dtype: np.dtype[np.floating], crew: "Crew", rounds: int) -> Spread:
+    burst = FMABurst(dtype, crew)
+    watch = Stopwatch(repeated(burst), 0.0)
+    (seconds,) = alternate([[watch]], rounds, settles=crew.threads > 1)
     return Spread.of(burst.flops / seconds)
 
 
-def _ceilings(threads: int, memory: int, rounds: int) -> Ceilings:
-    with Crew(threads) as crew:
-        bursts = [FMABurst(dtype, crew) for dtype in DTYPES]
-        watches = [Stopwatch(burst, 0.0) for burst in bursts]
-        works = [burst.flops for burst in bursts]
-        (seconds,) = alternate([watches], rounds)
-        values = np.ones(memory // 8, np.int64)
-        parts = np.array_split(values, threads)
-        reading = Stopwatch(lambda: crew.run(_sum, parts), 0.0)
-        halves = np.array_split(values.reshape(2, -1), threads, axis=1)
-        copying = Stopwatch(lambda: crew.run(_copy, halves), 0.0)
-        (memory_seconds,) = alternate([[reading, copying]], rounds)
-    rates = [Spread.of(work / each) for work, each in zip(works, seconds.T, strict=True)]
-    return Ceilings(threads, *rates, *(Spread.of(memory / each) for each in memory_seconds.T))
-
-
 class Crew:
-    """Python threads that do compiled work side by side, outside of Python's lock.
+    """Python threads that do compiled work side by side, outside Python's lock.
 
-    They sleep while there is none. With ``with``, they end at its end.
+    They sleep when there is none, and end with the ``with`` block.
 
     Parameters
     ----------
@@ -162,7 +126,7 @@ class Crew:
 
     def __init__(self, threads: int) -> None:
         if not 1 <= threads <= MAX_THREADS:
-            raise ValueError(f"{threads} threads were asked for; 1 to {MAX_THREADS} are allowed")
+            raise ValueError(f"the number of threads must be 1 to {MAX_THREADS}, not {threads}")
         self.threads = threads
         self._pool = ThreadPoolExecutor(threads)
 
@@ -173,7 +137,7 @@ class Crew:
         self._pool.shutdown()
 
     def run(self, work: Callable[[Any], object], parts: Sequence[Any]) -> None:
-        """Call ``work(part)`` for each part, of which there are as many as threads."""
+        """Call ``work(part)`` for each of as many parts as there are threads."""
         if self.threads == 1:
             work(parts[0])
         else:
@@ -192,7 +156,7 @@ class FMABurst:
     Attributes
     ----------
     flops : int
-        Operations of one call.
+        Floating-point operations of one call.
 
     """
 
@@ -200,14 +164,14 @@ class FMABurst:
         self._crew = crew
         self._loop = _compile_loop(dtype)
         lanes = vector_unit().width // dtype.itemsize
-        values = np.ones((crew.threads, _sums() + 1, lanes), dtype)
+        values = np.ones((crew.threads, _chains() + 1, lanes), dtype)
         self._addresses = [part.ctypes.data for part in values]
-        self._values = values  # keeps what the addresses point to
-        self._iterations = _CALIBRATION
-        seconds = alternate([[Stopwatch(self, 0.0)]], 5)[0].min()
-        burst = BURST if crew.threads == 1 else BURST_OF_THREADS
-        self._iterations = max(1, int(_CALIBRATION * burst / seconds))
-        self.flops = 2 * lanes * _sums() * self._iterations * crew.threads
+        self._values = values  # keeps the memory at these addresses
+        self._iterations = CALIBRATION_ITERATIONS
+        (rounds,) = alternate([[Stopwatch(repeated(self), 0.0)]], CALIBRATION_ROUNDS)
+        burst = BURST_SECONDS if crew.threads == 1 else BURST_SECONDS_OF_THREADS
+        self._iterations = max(1, int(CALIBRATION_ITERATIONS * burst / rounds.min()))
+        self.flops = 2 * lanes * _chains() * self._iterations * crew.threads
 
     def __call__(self) -> None:
         """Do the multiply-adds of one burst."""
@@ -216,10 +180,10 @@ class FMABurst:
         self._crew.run(lambda address: loop(address, iterations), self._addresses)
 
 
-def _sums() -> int:
-    """Return how many chains of multiply-adds there are: all registers but a few.
+def _chains() -> int:
+    """Return the number of independent chains of multiply-adds: all registers but four.
 
-    They are more than any processor's latency times the multiply-adds it begins in a cycle.
+    That is more than the latency of a multiply-add times those that start in a cycle, on any core.
     """
     return vector_unit().registers - 4
 
@@ -238,10 +202,10 @@ def _compile_loop(dtype: np.dtype[np.floating]) -> Any:  # noqa: ANN401 - Numba'
 def _multiply_add(
     typing_context: object, element: NumbaType, address: NumbaType, iterations: NumbaType
 ) -> Definition:
-    """Do ``sum = x · y + sum`` on vectors in registers.
+    """Do ``sum = x · x + sum`` on vectors in registers, with x and all sums in memory at `address`.
 
-    At `address` lie the sums and, behind them, the vector that is x and y. They come from memory
-    and go back there, so that the compiler takes no two sums for the same and none for useless.
+    The sums are loaded before the loop and stored after it, so that the compiler can neither
+    merge two of them nor drop one that nothing uses.
     """
 
     def generate(context: object, builder: ir.IRBuilder, signature: object, values: Any) -> object:  # noqa: ANN401
@@ -249,7 +213,7 @@ def _multiply_add(
         itemsize = element.instance_type.bitwidth // 8
         simd = Vectors(builder, element.instance_type, unit.width // itemsize, unit.fused)
         pointer = builder.inttoptr(values[1], POINTER)
-        places = [advance(builder, pointer, index(i * unit.width)) for i in range(_sums() + 1)]
+        places = [advance(builder, pointer, index(i * unit.width)) for i in range(_chains() + 1)]
         *starts, factor = map(simd.load, places)
         sums = _emit_loop(simd, starts, factor, values[2])
         for value, place in zip(sums, places[:-1], strict=True):
@@ -262,6 +226,7 @@ def _multiply_add(
 def _emit_loop(
     simd: Vectors, starts: list[ir.Value], factor: ir.Value, iterations: ir.Value
 ) -> list[ir.Value]:
+    """Emit the loop, whose sums and counter are phi nodes; return the sums after it."""
     builder = simd.builder
     before = builder.block
     loop = builder.append_basic_block("multiply_add")
@@ -281,7 +246,7 @@ def _emit_loop(
 
 @compiled
 def _sum(values: npt.NDArray[np.int64]) -> int:
-    """Read an array; integers, since their additions can be made vectors of."""
+    """Read an array; of integers, since LLVM vectorises their additions."""
     total = 0
     for value in values:
         total += value
@@ -289,4 +254,5 @@ def _sum(values: npt.NDArray[np.int64]) -> int:
 
 
 def _copy(halves: npt.NDArray[np.int64]) -> None:
-    np.copyto(halves[0], halves[1])  # which is outside of Python's lock
+    """Copy one half of an array to the other, outside Python's lock as `numpy.copyto` is."""
+    np.copyto(halves[0], halves[1])

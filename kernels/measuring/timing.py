@@ -1,15 +1,18 @@
-"""How things are timed here: in turns, in one process, and what counts is the median.
+"""The one stopwatch of this project, and its one notion of spread.
 
-A slow moment of the machine is to meet all that is compared alike, so they take turns, round
-after round; a ratio is formed within a round, and its median taken over the rounds.
+What is compared takes turns in one process, round after round, so that a slow moment of the
+machine meets all of it alike. A ratio is formed within a round; the median over the rounds counts.
 
-Threads need more care. Those that a library leaves behind do not sleep at once but wait for
-more work in a loop, OpenBLAS's for a tenth of a second, and would take the cores from whatever
-has the next turn. Hence `settle` before each turn; a process for each library would gain
-nothing, since threads wait there as long. Those that are woken then may start on the core of
-whoever woke them, and share it until the system moves one of them, milliseconds later. What is
-timed is a steady stream of calls, as a training is, so a `Stopwatch` waits for that too. So
-that all this does not add up, one turn covers many calls.
+Threads need more care:
+
+- Threads that have finished do not sleep at once but wait for more work in a loop, OpenBLAS's for
+  a tenth of a second, and take the cores from whatever has the next turn. `settle` waits until
+  they sleep. (A process for each library gains nothing: its threads wait there as long.)
+- Threads that have just been woken may share the core of the thread that woke them, until the
+  system moves one of them some milliseconds later. A training is a steady stream of calls, so a
+  `Stopwatch` waits for that too.
+
+One turn covers many calls, lest these pauses add up.
 """
 
 import time
@@ -20,19 +23,24 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+Call: TypeAlias = Callable[[], object]
+Repeat: TypeAlias = Callable[[int], object]  # does something so many times in a row
 Watch: TypeAlias = Callable[[], float]  # does something; returns the seconds that count
-Seconds: TypeAlias = npt.NDArray[np.float64]
+FloatArray: TypeAlias = npt.NDArray[np.float64]
 
-SHORT = 0.02  # seconds; to wake threads is nothing beside a longer call
-PATIENCE = 0.01  # seconds
-STEADY = 1.5  # times the quickest call
-NAP = 0.005  # seconds
-MOST_NAPS = 200
+LONG_CALL_SECONDS = 0.02  # beside a call this long, waking threads does not count
+MAX_WARM_UP_SECONDS = 0.01
+MAX_STEADY_RATIO = 1.5  # a call is steady if it takes no longer than this times the quickest
+READING_SECONDS = 2e-4  # of a call that is compared with others, on one thread
+READING_SECONDS_OF_THREADS = 2e-3
+SETTLE_STEP_SECONDS = 0.005
+MAX_SETTLE_STEPS = 200
+MAX_ROUNDS = 101
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A median and the quartiles below and above: the middle half of what was measured."""
+    """A median between its quartiles, which enclose the middle half of what was measured."""
 
     low: float
     median: float
@@ -40,82 +48,87 @@ class Spread:
 
     @classmethod
     def of(cls, values: npt.ArrayLike) -> "Spread":
-        """Return the quartiles of `values`, of which there is at least one."""
+        """Return the quartiles of one or more `values`."""
         low, median, high = np.quantile(np.asarray(values, np.float64), (0.25, 0.5, 0.75))
         return cls(float(low), float(median), float(high))
 
     @property
     def width(self) -> float:
-        """How wide the middle half is, relative to the median."""
+        """The width of the middle half, relative to the median."""
         return (self.high - self.low) / self.median
 
 
+def repeated(call: Call) -> Repeat:
+    """Return a function that makes a call so many times in a row."""
+
+    def repeat(times: int) -> None:
+        for _ in range(times):
+            call()
+
+    return repeat
+
+
 class Stopwatch:
-    """Times a call in a steady stream of such calls.
+    """Time a call in a steady stream of such calls.
 
     Parameters
     ----------
-    call : callable
-        Without arguments, compiled. It is called a few times at once, to see how long it takes.
+    repeat : callable
+        Makes the call so many times, such as ``repeated(call)``. What it needs is compiled. It
+        makes a few calls at once, to see how long they take.
     seconds : float
-        About how long one reading is to last; many calls in a row where one is shorter.
+        About how long one reading lasts: many calls where one is shorter.
     threads : int
-        That the call may use, and that may have to be woken.
+        How many threads the call may have to wake.
 
     Attributes
     ----------
     repeats : int
-        Calls in a row.
+        Calls of a reading.
     cost : float
         Seconds that a reading takes.
 
     """
 
-    def __init__(self, call: Callable[[], object], seconds: float, threads: int = 1) -> None:
-        self._call = call
-        self._patience = PATIENCE if threads > 1 else 0.0
-        self._once = self._read(1)
-        self._warms = self._once < SHORT
-        if self._warms:
-            deadline = time.perf_counter() + self._patience
-            self._once = min(self._once, self._read(1), self._read(1))
+    def __init__(self, repeat: Repeat, seconds: float, threads: int = 1) -> None:
+        self._repeat = repeat
+        self._max_warm_up = MAX_WARM_UP_SECONDS if threads > 1 else 0.0
+        self._quickest = self._read(1)
+        self._warms_up = self._quickest < LONG_CALL_SECONDS
+        if self._warms_up:
+            deadline = time.perf_counter() + self._max_warm_up
+            self._quickest = min(self._quickest, self._read(1), self._read(1))
             while time.perf_counter() < deadline:
-                self._once = min(self._once, self._read(1))
-        self.repeats = max(1, int(seconds / max(self._once, 1e-9)))
-        self.cost = self._once * (self.repeats + self._warms)
+                self._quickest = min(self._quickest, self._read(1))
+        self.repeats = max(1, int(seconds / max(self._quickest, 1e-9)))
+        self.cost = self._quickest * (self.repeats + self._warms_up)
 
     def __call__(self) -> float:
-        """Return the seconds of a call, a mean over those in a row."""
-        if self._warms:
-            self._warm()
+        """Return the seconds of a call, as the mean of a reading."""
+        if self._warms_up:
+            self._warm_up()
         return self._read(self.repeats)
 
-    def _warm(self) -> None:
-        """Call until it takes about as long as it can, but do not wait for that too long."""
-        deadline = time.perf_counter() + self._patience
-        while self._read(1) > STEADY * self._once and time.perf_counter() < deadline:
+    def _warm_up(self) -> None:
+        """Call at least once, and on until a call is steady or the time is up."""
+        deadline = time.perf_counter() + self._max_warm_up
+        max_seconds = MAX_STEADY_RATIO * self._quickest
+        while self._read(1) > max_seconds and time.perf_counter() < deadline:
             pass
 
     def _read(self, repeats: int) -> float:
-        call = self._call
         began = time.perf_counter()
-        for _ in range(repeats):
-            call()
+        self._repeat(repeats)
         return (time.perf_counter() - began) / repeats
 
 
 def settle() -> None:
-    """Sleep until the threads of this process do too, but no longer than a second."""
-    for _ in range(MOST_NAPS):
+    """Sleep until all threads of this process do, for a second at most."""
+    for _ in range(MAX_SETTLE_STEPS):
         before = time.process_time()
-        time.sleep(NAP)
-        if time.process_time() - before < NAP / 10:
+        time.sleep(SETTLE_STEP_SECONDS)
+        if time.process_time() - before < SETTLE_STEP_SECONDS / 10:
             return
-
-
-def rounds_within(seconds: float, one: float, *, least: int, most: int = 101) -> int:
-    """Return how many rounds of `one` second each fit into `seconds`, within limits."""
-    return min(max(int(seconds / max(one, 1e-9)), least), most)
 
 
 def alternate(
@@ -123,67 +136,52 @@ def alternate(
     rounds: int,
     *,
     settles: bool = False,
-    begins: Callable[[int], object] = lambda party: None,
-) -> list[Seconds]:
+    on_turn: Callable[[int], object] = lambda party: None,
+) -> list[FloatArray]:
     """Read the watches of all parties, in turns.
 
     Parameters
     ----------
     parties : sequence of sequences of callables
-        What is compared. In its turn a party's watches are read one after the other.
+        What is compared. On its turn a party's watches are read one after the other.
     rounds : int
-        How often each party has its turn.
+        How many turns each party has.
     settles : bool
         Whether to `settle` before each turn, as is needed where there are threads.
-    begins : callable, optional
-        Is told the number of the party before each of its turns.
+    on_turn : callable, optional
+        Called before each turn with the number of the party.
 
     Returns
     -------
     list of ndarray of shape (rounds, watches)
-        For each party what its watches said, in seconds.
+        For each party the seconds that its watches read.
 
     """
     seconds = [np.empty((rounds, len(watches))) for watches in parties]
     for turn in range(rounds):
         for party, watches in enumerate(parties):
-            begins(party)
+            on_turn(party)
             if settles:
                 settle()
             seconds[party][turn] = [watch() for watch in watches]
     return seconds
 
 
-@dataclass(frozen=True)
-class Case:
-    """Calls to compare with each other, and what to call them together.
-
-    Attributes
-    ----------
-    name : str
-    calls : sequence of callables
-        Without arguments; the first is what is measured, the others what it is measured by.
-
-    """
-
-    name: str
-    calls: Sequence[Callable[[], object]]
-
-
-def measure(
-    cases: Sequence[Case], seconds: float, *, threads: int, least: int = 7
-) -> list[Seconds]:
-    """Time the calls of some cases against each other.
+def compare(
+    cases: Sequence[Sequence[Call]], seconds: float, *, threads: int, min_rounds: int = 7
+) -> list[FloatArray]:
+    """Time the calls of each case against each other.
 
     Parameters
     ----------
-    cases : sequence of Case
-        All of one number of calls.
+    cases : sequence of sequences of callables
+        All of one length.
     seconds : float
-        About how long to take for a case.
+        About how long a case takes.
     threads : int
-        That calls may use. On one, calls take turns; on more, whole turns have all cases.
-    least : int
+        How many the calls may use. On one, the calls of a case take turns; on more, a turn covers
+        the calls of all cases, so that fewer turns have to wait for threads to settle.
+    min_rounds : int
         How many rounds there are even if they take longer.
 
     Returns
@@ -193,17 +191,19 @@ def measure(
 
     """
     if threads == 1:
-        return [_measure([case], seconds, threads, least)[0] for case in cases]
-    return _measure(cases, seconds * len(cases), threads, least)
+        return [_compare([case], seconds, 1, min_rounds)[0] for case in cases]
+    return _compare(cases, seconds * len(cases), threads, min_rounds)
 
 
-def _measure(cases: Sequence[Case], seconds: float, threads: int, least: int) -> list[Seconds]:
-    reading = 2e-4 if threads == 1 else 2e-3
+def _compare(
+    cases: Sequence[Sequence[Call]], seconds: float, threads: int, min_rounds: int
+) -> list[FloatArray]:
+    reading = READING_SECONDS if threads == 1 else READING_SECONDS_OF_THREADS
     parties = [
-        [Stopwatch(call, reading, threads) for call in calls]
-        for calls in zip(*(case.calls for case in cases), strict=True)
+        [Stopwatch(repeated(call), reading, threads) for call in calls]
+        for calls in zip(*cases, strict=True)
     ]
     cost = sum(watch.cost for watches in parties for watch in watches)
-    rounds = rounds_within(seconds, cost, least=least)
+    rounds = min(max(int(seconds / max(cost, 1e-9)), min_rounds), MAX_ROUNDS)
     turns = alternate(parties, rounds, settles=threads > 1)
     return [np.stack([party[:, number] for party in turns], axis=1) for number in range(len(cases))]

@@ -1,13 +1,12 @@
-"""How figures look, and how they get into a page: colours, axes, SVG.
+"""The style of the figures: colours, axes, and SVG for a page.
 
-A figure is drawn in the colours of a light page. In an inline SVG each of them becomes a
-variable of the page's style sheet, so that one drawing serves a light and a dark page.
+A figure is drawn in the colours of a light page. In an inline SVG each colour becomes a variable
+of the page's style sheet, so that one drawing serves a light and a dark page.
 """
 
 import io
 import re
-from collections.abc import Callable
-from html import escape
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -16,9 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
 from fastnn.formats import duration
+from fastnn.kernels import LADDER
 
 INK, MUTED, LINE, SHADE = "#1c1c1e", "#6b6b70", "#e4e4e7", "#f1f1f3"
-BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"  # Okabe and Ito's, for the colour-blind too
+# After Okabe and Ito, whose colours the colour-blind can tell apart.
+BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 PINK, YELLOW, SKY, GREY = "#b5558f", "#c98500", "#3f9fd8", "#77777c"
 VARIABLES = {
     INK: "--ink",
@@ -56,49 +57,42 @@ STYLE: Any = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "fastnn",  # the same picture is the same file
 }
-# A kernel looks the same in all figures; those from elsewhere take what is left, in order.
-_KERNELS = {
-    "naive": (GREY, "o"),
-    "blocked": (PINK, "s"),
-    "numba-naive": (YELLOW, "^"),
-    "numba-blocked": (GREEN, "v"),
-    "numba": (BLUE, "D"),
-    "numpy": (ORANGE, "P"),
-}
-_OTHERS = ((SKY, "X"), (INK, "*"), (MUTED, "<"))
-FEW, SOME = 4, 40  # times: how little a logarithmic axis may span
-WIDTH = 5.4  # inches: about what a phone has in points, so that text keeps its size there
+# By a kernel's place on the ladder, and above it in the order of a figure.
+LOOKS = (
+    *((GREY, "o"), (PINK, "s"), (YELLOW, "^"), (GREEN, "v"), (BLUE, "D"), (ORANGE, "P")),
+    *((SKY, "X"), (INK, "*"), (MUTED, "<")),
+)
+MIN_SPAN_OF_POWERS = 40  # times: below it, a logarithmic axis shows 2 and 5 times a power too
+MIN_SPAN_OF_LOGARITHMS = 4  # times: below it, it shows evenly spaced numbers
+WIDTH = 5.4  # inches: about a phone's width in points, so that text keeps its size there
 
 
-def look(kernel: str, kernels: list[str]) -> dict[str, Any]:
-    """Return colour, marker and label of a kernel among others."""
-    others = [name for name in kernels if name not in _KERNELS]
-    colour, marker = _KERNELS.get(kernel) or _OTHERS[others.index(kernel) % len(_OTHERS)]
-    return {"color": colour, "marker": marker, "label": kernel}
+def look(kernel: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return colour, marker and label of a kernel among those of a figure."""
+    places = list(dict.fromkeys([*LADDER, *names]))
+    color, marker = LOOKS[places.index(kernel) % len(LOOKS)]
+    return {"color": color, "marker": marker, "label": kernel}
+
+
+def style() -> Any:  # noqa: ANN401 - a context of Matplotlib's
+    """Return a context in which figures get their style."""
+    return mpl.rc_context(STYLE)
 
 
 def new_figure(height: float, *, width: float = WIDTH, columns: int = 1) -> tuple[Figure, Any]:
-    """Return an empty figure and its panels, side by side; to be called in `style`."""
+    """Return an empty figure and its panels, side by side; call it within `style`."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
-def style() -> Any:  # noqa: ANN401 - a context of Matplotlib's
-    """Return a context in which figures get their looks."""
-    return mpl.rc_context(STYLE)
-
-
 def logarithmic(axis: Any, write: Callable[[float], str], base: int = 10) -> None:  # noqa: ANN401
-    """Make an axis logarithmic, its powers of `base` written out; to be called with lines drawn.
-
-    Where they span little, there may be no power among them, and other numbers are written.
-    """
+    """Make the axis of a drawing logarithmic, with ticks at powers of `base` if these suffice."""
     getattr(axis.axes, f"set_{axis.axis_name}scale")("log", base=base)
     low, high = getattr(axis.axes, f"get_{axis.axis_name}lim")()
     locator: Locator = LogLocator(base, numticks=9)
-    if high < FEW * low:
+    if high < MIN_SPAN_OF_LOGARITHMS * low:
         locator = MaxNLocator(5)
-    elif base == 10 and high < SOME * low:
+    elif base == 10 and high < MIN_SPAN_OF_POWERS * low:
         locator = LogLocator(base, subs=(1, 2, 5), numticks=9)
     axis.set_major_locator(locator)
     axis.set_major_formatter(FuncFormatter(lambda value, place: write(value)))
@@ -122,18 +116,8 @@ def legend_below(figure: Figure, axes: Axes, columns: int = 3) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
-def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
-    """Return a figure as an element for a page.
-
-    Parameters
-    ----------
-    figure : Figure
-    name : str
-        Of letters and hyphens; its ids begin with it, as those of a page must differ.
-    title, description : str
-        What a screen reader says.
-
-    """
+def to_svg(figure: Figure, name: str) -> str:
+    """Return a figure as an SVG element without a size, whose ids begin with `name`."""
     text = io.StringIO()
     with style():
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
@@ -143,12 +127,6 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
     drawing = re.sub(r'(url\(|href=")#', rf"\1#{name}-", drawing)
     for colour, variable in VARIABLES.items():
         drawing = drawing.replace(colour, f"var({variable})")
-    labels = (
-        f'<title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-description">{escape(description)}</desc>'
-    )
-    head = f'<svg role="img" aria-labelledby="{name}-title {name}-description" '
-    # What a browser is to make of the width is the style sheet's business.
     opening, rest = drawing.split(">", 1)
-    opening = re.sub(r' (width|height)="[^"]*"', "", opening).replace("<svg ", head, 1)
-    return f"{opening}>{labels}{rest}".strip()
+    opening = re.sub(r' (width|height)="[^"]*"', "", opening)
+    return f"{opening}>{rest}".strip()

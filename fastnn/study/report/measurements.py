@@ -1,8 +1,8 @@
 """Everything that a report shows, measured and trained: one object, ready for JSON."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,13 +10,10 @@ import numpy as np
 
 from fastnn.experiments.run import Run
 from fastnn.experiments.settings import Experiment
-from fastnn.kernels import Kernel
-from fastnn.kernels.measuring import ceilings as machine_ceilings
-from fastnn.study.comparison import REFERENCE, Comparison, Contender
-from fastnn.study.products import Product, Timing, measure_kernel
+from fastnn.study import REFERENCE, Progress
+from fastnn.study.comparison import Comparison, Contender
+from fastnn.study.products import measure_kernels, squares
 from fastnn.training import StopTraining, Training
-
-Begins = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -31,64 +28,64 @@ class Effort:
         For a kernel in each round.
     inference : tuple of int
         Batch sizes.
-    sizes : tuple of int
-        Sides of the square products.
-    product : float
-        Seconds for a kernel at each of these.
+    sides : tuple of int
+        Of the square products.
+    product_seconds : float
+        For a kernel at each of these.
     reach : float
-        What of the largest product that a kernel calls reasonable for itself is measured.
-    training : float
-        Seconds after which a training ends, if its network is not trained by then. A kernel that
-        takes several times as long for a single epoch does not begin one.
+        The share of `Kernel.max_multiplications` up to which they are measured.
+    training_seconds : float
+        After which a training is stopped. A kernel that takes several times as long for an epoch
+        is not trained.
 
     """
 
     rounds: int
     seconds: float
     inference: tuple[int, ...]
-    sizes: tuple[int, ...]
-    product: float
+    sides: tuple[int, ...]
+    product_seconds: float
     reach: float
-    training: float
+    training_seconds: float
 
 
 THOROUGH = Effort(
     rounds=9,
     seconds=0.6,
     inference=(1, 4, 16, 64, 256, 1024),
-    sizes=(8, 16, 32, 64, 128, 256, 512, 1024, 2048),
-    product=0.1,
+    sides=(8, 16, 32, 64, 128, 256, 512, 1024, 2048),
+    product_seconds=0.1,
     reach=1.0,
-    training=10.0,
+    training_seconds=10.0,
 )
 QUICK = Effort(
     rounds=3,
     seconds=0.15,
     inference=(1, 64, 1024),
-    sizes=(8, 16, 32, 64, 128, 256, 512),
-    product=0.02,
+    sides=(8, 16, 32, 64, 128, 256, 512),
+    product_seconds=0.02,
     reach=1 / 16,
-    training=1.0,
+    training_seconds=1.0,
 )
 
 # The three ways of gradient descent, of one network from the same weights.
 DESCENTS = ("batch", "mini-batch", "stochastic")
 DESCENT = Experiment(hidden=(32,), optimizer="sgd", learning_rate=0.1, epochs=30)
 OUT_OF_TIME = "its time is over"
-EPOCHS_TOO_LONG = 4  # times the seconds for a training
-SNAPSHOTS = (1, 8)  # epochs after which an approximation is looked at, besides the last
-PERIODS = 2  # of the sine that are drawn; the network has seen one
+MAX_EPOCH_RATIO = 4  # of the seconds for a training: an epoch that takes longer is not begun
+SNAPSHOT_EPOCHS = (1, 8)  # after which the sine is looked at, besides the last
+PERIODS_DRAWN = 2  # of the sine; the network has seen one
 
 
 class Study:
-    """What is to be measured, and how far it is.
+    """The measurements of a report, which `measure` makes.
 
     Parameters
     ----------
     experiment : Experiment
-        The network that the kernels are compared with. Its kernel is of no importance.
+        The network under which kernels are compared. Its kernel does not matter.
     names : sequence of str
-        Kernels, as `fastnn.kernels.finding.find` takes them.
+        Kernels, as `fastnn.kernels.get` takes them.
     effort : Effort
 
     """
@@ -105,11 +102,11 @@ class Study:
 
     @property
     def parts(self) -> int:
-        """How often `measure` says that something begins."""
+        """How often `measure` reports progress."""
         return self.comparison.parts + 2 * len(self.comparison.measured) + len(DESCENTS) + 1
 
-    def measure(self, begins: Begins = lambda name: None) -> dict[str, Any]:
-        """Measure and train; `begins` is told what comes next.
+    def measure(self, progress: Progress = lambda name: None) -> dict[str, Any]:
+        """Measure and train everything.
 
         Raises
         ------
@@ -119,54 +116,54 @@ class Study:
 
         """
         began = time.perf_counter()
-        self.comparison.verify()
-        self.comparison.measure(begins)
-        assert self.comparison.ceilings is not None
-        dtype, ceilings = self.experiment.dtype, self.comparison.ceilings
-        contenders = self.comparison.measured
-        timings, curves = [], []
-        for contender in contenders:
-            begins(f"{contender.kernel}: square products")
-            timings += self._squares(contender.net.kernel)
-            ceilings = machine_ceilings.measure_again(ceilings, dtype)
-        self.comparison.ceilings = ceilings
-        peak = getattr(ceilings.ceilings[0], dtype).median
-        for contender in contenders:
-            begins(f"{contender.kernel}: a training")
-            if self._is_affordable(contender):
-                curves.append(self._curve(contender))
+        comparison, dtype = self.comparison, self.experiment.dtype
+        comparison.verify()
+        comparison.measure(progress)
+        assert comparison.ceilings is not None
+        timings = measure_kernels(
+            [contender.net.kernel for contender in comparison.measured],
+            squares(*self.effort.sides),
+            dtype,
+            comparison.ceilings,
+            seconds=self.effort.product_seconds,
+            reach=self.effort.reach,
+            progress=lambda name: progress(f"{name}: square products"),
+        )
+        peak = comparison.ceilings.peak(dtype)
         return {
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "description": self.comparison.data.description,
-            "settings": asdict(self.experiment),
-            "comparison": self.comparison.report(),
-            "speeds": [{"n": n} | asdict(timing.speed(peak)) for n, timing in timings],
-            "curves": curves,
-            "descents": [self._descent(name, begins) for name in DESCENTS],
-            "approximation": self._approximation(begins),
+            "description": comparison.data.description,
+            "settings": self.experiment.as_dict(),
+            "comparison": comparison.report(),
+            "speeds": [timing.report(peak) for timing in timings],
+            "curves": self._curves(progress),
+            "descents": [self._descent(name, progress) for name in DESCENTS],
+            "approximation": self._approximation(progress),
             "seconds": time.perf_counter() - began,
         }
 
-    def _squares(self, kernel: Kernel) -> list[tuple[int, Timing]]:
-        """Time a kernel at square products, by their side."""
-        most = kernel.max_multiplications * self.effort.reach
-        sizes = [n for n in self.effort.sizes if n**3 <= most]
-        products = [Product(n, n, n) for n in sizes]
-        timings = measure_kernel(kernel, products, self.experiment.dtype, self.effort.product)
-        return list(zip(sizes, timings, strict=True))
+    def _curves(self, progress: Progress) -> list[dict[str, Any]]:
+        """Train the network under each kernel for which an epoch does not take too long."""
+        curves = []
+        for contender in self.comparison.measured:
+            progress(f"{contender.kernel}: a training")
+            if self._is_affordable(contender):
+                curves.append(self._curve(contender))
+        return curves
 
     def _is_affordable(self, contender: Contender) -> bool:
         epoch = float(np.median(contender.step_seconds)) * self.comparison.steps_per_epoch
-        return contender.kernel == REFERENCE or epoch < EPOCHS_TOO_LONG * self.effort.training
+        max_seconds = MAX_EPOCH_RATIO * self.effort.training_seconds
+        return contender.kernel == REFERENCE or epoch < max_seconds
 
     def _curve(self, contender: Contender) -> dict[str, Any]:
         """Train the network under a kernel, for as many epochs as there is time for."""
-        run = Run.prepare(replace(self.experiment, kernel=REFERENCE, engine="auto"))
+        run = Run.prepare(self.experiment.replace(kernel=REFERENCE, engine="auto"))
         run.net.kernel = contender.net.kernel
         began = time.perf_counter()
 
         def stop(training: Training) -> None:
-            if time.perf_counter() - began > self.effort.training:
+            if time.perf_counter() - began > self.effort.training_seconds:
                 raise StopTraining(OUT_OF_TIME)
 
         run.fit([stop])
@@ -180,9 +177,9 @@ class Study:
             "test_loss": test.loss,
         }
 
-    def _descent(self, name: str, begins: Begins) -> dict[str, Any]:
-        begins(f"{name} gradient descent")
-        run = Run.prepare(replace(DESCENT, gradient_descent=name, seed=self.experiment.seed))
+    def _descent(self, name: str, progress: Progress) -> dict[str, Any]:
+        progress(f"{name} gradient descent")
+        run = Run.prepare(DESCENT.replace(gradient_descent=name, seed=self.experiment.seed))
         run.train()
         report = run.report()
         kept = (
@@ -191,17 +188,17 @@ class Study:
         )
         return {key: report[key] for key in kept} | {"optimizer": DESCENT.optimizer}
 
-    def _approximation(self, begins: Begins) -> dict[str, Any]:
-        """Let a network learn a sine, and look at it now and then."""
-        begins("a sine")
+    def _approximation(self, progress: Progress) -> dict[str, Any]:
+        """Train a network on a sine, and record its answers along the way."""
+        progress("a sine")
         run = Run.prepare(Experiment(data="sine", seed=self.experiment.seed))
         end = np.sqrt(3)  # inputs of the data set lie between -√3 and √3, one period
-        x = np.linspace(-PERIODS * end, PERIODS * end, 401)
+        x = np.linspace(-PERIODS_DRAWN * end, PERIODS_DRAWN * end, 401)
         answers = []
 
         def look(training: Training) -> None:
             epoch = len(training.history)
-            if epoch in (*SNAPSHOTS, training.epochs):
+            if epoch in (*SNAPSHOT_EPOCHS, training.epochs):
                 values = training.net(x[:, None])[:, 0].tolist()
                 answers.append({"epoch": epoch, "values": values})
 
