@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastnn.formats import to_json, to_markdown
+from fastnn.formats import to_json
 
 if TYPE_CHECKING:
     from fastnn.history import Evaluation
@@ -47,11 +47,6 @@ def show_table(
     with console.capture() as captured:  # Rich would end the process if the reader has gone
         console.print(table)
     print(captured.get(), end="")
-
-
-def show_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table as Markdown on stdout; all columns but the first are aligned right."""
-    show(to_markdown(columns, rows))
 
 
 def show_result(test: "Evaluation", loss: "Loss") -> None:

@@ -27,10 +27,10 @@ def kernels(
 ) -> None:
     """List the kernels: what each is, and whether it works here; or measure them.
 
-    With --measure each product of a kernel is verified and then timed, in turns with NumPy's.
-    What is shown are medians: operations a second, what they are of the machine's peak (as
-    many multiply-adds as its vector units do), and the ratio to NumPy's with its middle half.
-    Products that a kernel would take too long for are left out.
+    With --measure, each product of a kernel is verified and then timed, in turns with NumPy's.
+    The figures are medians: operations a second, their share of the machine's peak (the
+    multiply-adds of its vector units), and the ratio to NumPy's with its middle half. Products
+    that would take a kernel too long are left out.
     """
     given = [name for name, value in context.params.items() if value]
     if context.invoked_subcommand is not None:
@@ -54,8 +54,7 @@ def _option(parameter: str) -> str:
 def _measure(settings: Experiment, only: str | None, json: bool) -> None:
     from fastnn.kernels import get
 
-    ladder = None if only is None else [get(where) for where in only.split(",")]
-    report = measure_speeds(settings, ladder)
+    report = measure_speeds(settings, [get(where) for where in o.kernel_names(only)])
     if json:
         show_json(report)
     else:

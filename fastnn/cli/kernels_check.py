@@ -11,11 +11,10 @@ from fastnn.cli.speeds import measure_speeds, show_speeds
 
 if TYPE_CHECKING:
     from fastnn.kernels import Kernel
-    from fastnn.kernels.testing.contract import Check
     from fastnn.kernels.testing.trials import Counterexample
 
 BROKEN = 1
-TINY = 8  # rows and columns; of larger matrices nobody reads the elements
+MAX_SIZE_SHOWN = 8  # rows and columns; nobody reads the elements of larger matrices
 
 
 @o.takes_settings("threads", "dtype")
@@ -33,9 +32,9 @@ def check(
 ) -> None:
     """Check that a kernel keeps the contract, and measure it if it does.
 
-    What it breaks is shown with the smallest product that does: the exit status is then 1, and
-    nothing is timed. Bits that are the same again, for a row alone, and with any number of
-    threads, are this project's own promise beyond the contract, and told.
+    What it breaks is shown with the smallest product found that does: the exit status is then 1,
+    and nothing is timed. Beyond the contract, the same bits again, for a row alone and with any
+    number of threads, are promises of this project's own; a kernel may break them.
     """
     from fastnn import kernels
 
@@ -66,44 +65,46 @@ def check(
 def _examine(kernel: "Kernel") -> list[dict[str, Any]]:
     """Run all checks; those beyond the contract only on a kernel that keeps it."""
     from fastnn.cli.progress import count_bar
-    from fastnn.kernels.testing.contract import CONTRACT, REPRODUCIBLE
+    from fastnn.kernels.testing.contract import CONTRACT, REPRODUCIBLE, examine
+    from fastnn.kernels.testing.trials import Counterexample
 
-    with count_bar(len(CONTRACT) + len(REPRODUCIBLE)) as advance:
-        promises = [_put(kernel, check, True, advance) for check in CONTRACT]
-        if not any(promise["fault"] for promise in promises):
-            promises += [_put(kernel, check, False, advance) for check in REPRODUCIBLE]
+    promises: list[dict[str, Any]] = []
+    with count_bar(len(CONTRACT) + len(REPRODUCIBLE)) as progress:
+        for check in (*CONTRACT, *REPRODUCIBLE):
+            required = check in CONTRACT
+            if not required and any(
+                promise["fault"] for promise in promises if promise["required"]
+            ):
+                break
+            name = check.__name__.removeprefix("check_").replace("_", " ")
+            progress(name)
+            fault = examine(kernel, check)
+            what = (check.__doc__ or "").splitlines()[0]
+            promises.append(
+                {
+                    "promise": name,
+                    "what": what.removeprefix("Check ").rstrip("."),
+                    "required": required,
+                    "fault": None if fault is None else str(fault),
+                    "example": _example(fault) if isinstance(fault, Counterexample) else None,
+                }
+            )
     return promises
 
 
-def _put(kernel: "Kernel", check: "Check", required: bool, advance: Any) -> dict[str, Any]:  # noqa: ANN401
-    from fastnn.kernels.testing.contract import examine
-    from fastnn.kernels.testing.trials import Counterexample
-
-    name = check.__name__.removeprefix("check_").replace("_", " ")
-    advance(name)
-    fault = examine(kernel, check)
-    return {
-        "promise": name,
-        "what": (check.__doc__ or "").splitlines()[0].removeprefix("Check ").rstrip("."),
-        "required": required,
-        "fault": None if fault is None else str(fault),
-        "example": _example(fault) if isinstance(fault, Counterexample) else None,
-    }
-
-
 def _example(found: "Counterexample") -> dict[str, Any]:
-    """Return the matrices, as text where JSON has no number for an element."""
+    """Return the matrices of a small product, their elements as text since JSON has no NaN."""
     a, b = found.trial.operands()
     matrices = {"a": a, "b": b, "expected": found.expected, "got": found.out}
     (m, k), n = a.shape, b.shape[1]
-    tiny = max(m, k, n) <= TINY
+    is_small = max(m, k, n) <= MAX_SIZE_SHOWN
     return {
         "m": m,
         "k": k,
         "n": n,
         "dtype": str(a.dtype),
         "layouts": dict(zip(("a", "b", "out"), found.trial.layouts, strict=True)),
-    } | {name: matrix.astype(str).tolist() if tiny else None for name, matrix in matrices.items()}
+    } | {name: each.astype(str).tolist() if is_small else None for name, each in matrices.items()}
 
 
 def _show(promises: list[dict[str, Any]]) -> None:
@@ -118,13 +119,13 @@ def _show(promises: list[dict[str, Any]]) -> None:
             for promise in promises
         ],
     )
-    faults: dict[str, Any] = {}
+    broken: dict[str, list[dict[str, Any]]] = {}  # by what is wrong
     for promise in promises:
         if promise["fault"]:
-            faults.setdefault(promise["fault"], []).append(promise)
-    for fault, broken in faults.items():
-        show(f"{', '.join(promise['promise'] for promise in broken)}: {fault}")
-        _show_matrices(broken[0]["example"] or {})
+            broken.setdefault(promise["fault"], []).append(promise)
+    for fault, breaking in broken.items():
+        show(f"{', '.join(promise['promise'] for promise in breaking)}: {fault}")
+        _show_matrices(breaking[0]["example"] or {})
         show("")
 
 

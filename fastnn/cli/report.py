@@ -1,6 +1,7 @@
 """``fastnn report``."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,10 +31,10 @@ def report(
     ] = None,
     config: o.Config = None,
 ) -> None:
-    """Measure everything, and write one page with figures, tables and what they say.
+    """Measure everything, and write one page with figures and tables.
 
-    The page needs no network and no other file. It shows what the kernels make of one network:
-    the time of an epoch, where the time of a step goes, speeds against the machine's ceilings,
+    The page needs neither a network nor other files. It shows one network under each kernel: the
+    time of an epoch, where the time of a step goes, speeds against the machine's ceilings,
     inference, trainings, and the history that asv has kept, if any. Needs the extra `report`.
     """
     from fastnn.study.report import require
@@ -47,26 +48,26 @@ def report(
 
     experiment = o.given_experiment(given, config)
     try:
-        past = read_past(asv or ASV_RESULTS)
+        history = read_history(asv or ASV_RESULTS)
     except ValueError as error:
         if asv:
             raise
-        past = []
+        history = []
         warn(f"{ASV_RESULTS} is left out: {error}")
     study = Study(experiment, o.kernel_names(only), QUICK if quick else THOROUGH)
     warn_of_restraints()
-    with count_bar(study.parts) as advance:
-        measured = study.measure(advance)
-    command = page.command_line(sys.argv[1:])
-    text = page.render(measured, past, command, quick=quick)
+    with count_bar(study.parts) as progress:
+        data = study.measure(progress)
+    command = shlex.join(["fastnn", *sys.argv[1:]])
+    text = page.render(data, history, command, quick=quick)
     write_atomically(out, text.encode())
-    show(f"{out}: {len(text) // 1024:,} KiB, measured in {measured['seconds']:.0f} s")
+    show(f"{out}: {len(text) // 1024:,} KiB, measured in {data['seconds']:.0f} s")
 
 
 def check_replaceable(path: Path, generator: str) -> None:
-    """Raise `ExperimentError` if there is something at `path` that is no report."""
+    """Raise `ExperimentError` if `path` cannot be written, or is something else than a report."""
     if not os.access(path.parent, os.W_OK) or not path.parent.is_dir():
-        raise ExperimentError(f"{path.parent} is no directory that {path.name} can be written to")
+        raise ExperimentError(f"{path.parent} is not a directory that can be written to")
     if not path.exists():
         return
     head = b""
@@ -74,4 +75,4 @@ def check_replaceable(path: Path, generator: str) -> None:
         with path.open("rb") as file:
             head = file.read(1000)
     if f'<meta name="generator" content="{generator} '.encode() not in head:
-        raise ExperimentError(f"{path} is no report, and is not overwritten; name another --out")
+        raise ExperimentError(f"{path} is not a report and is not overwritten; name another --out")
