@@ -77,7 +77,7 @@ class Player:
         example = doctest.DocTestParser().get_doctest(code, self.names, "example", None, 0)
         report = []
         runner = doctest.DocTestRunner()
-        assert not runner.run(example, report.append, clear_globs=False).failed, "".join(report)
+        assert not runner.run(example, out=report.append, clear_globs=False).failed, "".join(report)
         self.names.update(example.globs)
 
     def run_sh(self, code):
