@@ -1,63 +1,60 @@
-"""How near the `numba` kernel comes to what was asked of it: against BLAS, against the machine.
+"""The kernel `numba` against BLAS, over many products.
 
     python -m benchmarks.products [--quick] [--threads N] [--rows NAMES] [--json PATH]
 
-prints a table of bars with what was measured for each, and a second one with the worst shapes.
-Unset ``OPENBLAS_CORETYPE`` and its like first; a warning names those that are set.
-
-Every figure is a ratio of speeds, the median over rounds in which the compared calls take turns
-(`fastnn.kernels.measuring.timing`), and every product is verified before it is timed. The lowest of many medians
-is partly the unluckiest, so the lowest of a row are measured again, longer, and the new figures
-count.
+Each row of the table is the geometric mean of how many times as fast `numba` is, over some
+products, and the lowest of these ratios; a second table has the products where it is slowest.
+`fastnn.study.products` verifies and times them. The lowest of many medians is partly the
+unluckiest, so that the lowest of a row are measured again, longer, and the new figures count.
 """
 
-from __future__ import annotations
-
-import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
+from json import loads
 from pathlib import Path
+from statistics import geometric_mean, median
 from typing import Annotated
 
 import numpy as np
+import typer
 
-from .bars import Outcome, print_outcomes, print_worst
-from .layouts import LAYOUTS
+from fastnn import kernels
+from fastnn.cli.console import fail, show, show_table, warn_of_restraints
+from fastnn.cli.progress import count_bar
+from fastnn.cli.speeds import blas
+from fastnn.environment import blas_restraints, machine, versions
+from fastnn.formats import to_json
+from fastnn.kernels.measuring import ceilings
+from fastnn.kernels.measuring.timing import Spread
+from fastnn.study.products import (
+    Product,
+    VerificationError,
+    dense_products,
+    measure_kernel,
+    squares,
+)
 
-with suppress(ImportError):  # asv imports every file here, on commits without the packages too
-    import typer
+from .suites.layouts import LAYOUTS
 
-    from fastnn import kernels
-    from fastnn.cli.console import fail, show, warn
-    from fastnn.cli.progress import count_bar
-    from fastnn.environment import blas_restraints, machine, versions
-    from fastnn.kernels.interface import DTYPES
-    from fastnn.kernels.measuring import timing
-    from fastnn.kernels.measuring.ceilings import Crew, FMABurst
-    from fastnn.kernels.measuring.timing import Case, Spread
-    from fastnn.study.products import (
-        Product,
-        VerificationError,
-        case,
-        dense_products,
-        verified,
-    )
-
+KERNEL = "numba"
+DTYPES = ("float32", "float64")
 NETWORKS = ((784, 128, 10), (784, 512, 512, 10), (64, 32, 10), (54, 200, 7))
-BATCHES = (1, 16, 32, 64, 100, 256, 1024)
-SQUARES = (64, 96, 128, 192, 256, 384, 512)
-LARGE_SQUARES = (1024, 2048, 3072, 4096)
-LAYOUT_N = 512
-OVERHEAD_N = 8
-LOWEST = 8  # are measured again
-AGAIN = 4  # times as long
+BATCH_SIZES = (1, 16, 32, 64, 100, 256, 1024)
+SIDES = (64, 96, 128, 192, 256, 384, 512)
+LARGE_SIDES = (1024, 2048, 3072, 4096)
+LAYOUT_SIDE = 512
+SMALLEST_SIDE = 8  # of a product that is hardly more than a call
+MIN_ROUNDS = 7
+MIN_ROUNDS_OF_LARGE = 5
+REMEASURED = 8  # the lowest ratios of a row
+REMEASURING_FACTOR = 4  # times as long
+LOWEST_SHOWN = 3
+WIDTH = 100  # characters
 HASWELL = {
     "NUMBA_CPU_NAME": "haswell",
     "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma",
@@ -67,7 +64,7 @@ HASWELL = {
 
 @dataclass(frozen=True)
 class Options:
-    """How thorough to be: `seconds` for a shape, and all `threads` of the rows for several."""
+    """How thorough to be: `seconds` for a product, and all `threads` of the rows for several."""
 
     quick: bool
     threads: int
@@ -81,136 +78,160 @@ class Options:
         return sorted({1, self.threads})
 
 
-def network_products(batches: tuple[int, ...]) -> list[Product]:
+@dataclass(frozen=True)
+class Outcome:
+    """How many times as fast the kernel is at some products.
+
+    Attributes
+    ----------
+    work : str
+        The products; where the kernel is not compared with NumPy, also what with.
+    dtype : str
+    threads : int
+    ratios : dict of str to Spread
+        By product, over the rounds.
+
+    """
+
+    work: str
+    dtype: str
+    threads: int
+    ratios: dict[str, Spread]
+
+    @property
+    def mean(self) -> float:
+        return geometric_mean(ratio.median for ratio in self.ratios.values())
+
+    def lowest(self, number: int) -> list[tuple[str, Spread]]:
+        """Return so many products with the lowest ratios, the lowest first."""
+        return sorted(self.ratios.items(), key=lambda item: item[1].median)[:number]
+
+    @property
+    def spread(self) -> float:
+        """The middle half of the rounds of a typical product, relative to its median."""
+        return median(each.width for each in self.ratios.values())
+
+    def report(self) -> dict[str, object]:
+        ((shape, worst),) = self.lowest(1)
+        return asdict(self) | {
+            "mean": self.mean,
+            "worst": {"shape": shape, **asdict(worst)},
+            "spread": self.spread,
+        }
+
+
+@dataclass(frozen=True)
+class LaidOut(Product):
+    """A product whose operands have one of the `LAYOUTS`, which it is called by."""
+
+    layout: str = "contiguous"
+
+    def __str__(self) -> str:
+        return self.layout
+
+    def operands(self, dtype):
+        operands = super().operands(dtype)
+        return tuple(lay(x) for lay, x in zip(LAYOUTS[self.layout], operands, strict=True))
+
+
+def network_products(batch_sizes: Sequence[int]) -> list[Product]:
     """Return the products of forward and backward steps, each once."""
     layers = [layer for widths in NETWORKS for layer in pairwise(widths)]
-    every = [p for batch in batches for layer in layers for p in dense_products(batch, *layer)]
+    every = [p for batch in batch_sizes for layer in layers for p in dense_products(batch, *layer)]
     return list(dict.fromkeys(every))
 
 
 def random_products(number: int) -> list[Product]:
-    """Return products that no one has chosen: sizes from 1 to 1024, small ones as likely."""
+    """Return products of random sizes from 1 to 1024, the logarithms of which are uniform."""
     rng = np.random.default_rng(2026)
     sizes = np.exp(rng.uniform(0, np.log(1025), (number, 3))).astype(int).tolist()
-    return [
-        Product(*shape, transposed)
-        for shape, transposed in zip(
-            sizes, rng.choice(["", "a", "b"], number).tolist(), strict=True
-        )
-    ]
+    transposed = rng.choice(["", "a", "b"], number).tolist()
+    return [Product(*shape, which) for shape, which in zip(sizes, transposed, strict=True)]
 
 
-def speeds(cases: list[Case], options: Options, threads: int) -> dict[str, Spread]:
-    """Return how much faster the first call of each case is than the second."""
-
-    def measured(chosen: list[Case], seconds: float) -> dict[str, Spread]:
-        times = timing.measure(chosen, seconds, threads=threads)
-        return {
-            each.name: Spread.of(rounds[:, 1] / rounds[:, 0])
-            for each, rounds in zip(chosen, times, strict=True)
-        }
-
-    ratios = measured(cases, options.seconds)
-    if len(cases) > LOWEST:
-        lowest = sorted(cases, key=lambda each: ratios[each.name].median)[:LOWEST]
-        ratios |= measured(lowest, AGAIN * options.seconds)
-    return ratios
-
-
-def against_numpy(
+def compare(
     work: str,
-    products: list[Product],
+    products: Sequence[Product],
     dtype: str,
     threads: int,
     options: Options,
-    **bars: float,
+    against: Product | None = None,
 ) -> Outcome:
+    """Compare the kernel with NumPy, or with itself at another product."""
     kernels.set_num_threads(threads)
-    cases = [case(kernels.get("numba"), product, dtype) for product in products]
-    return Outcome(work, dtype, threads, speeds(cases, options, threads), **bars)
+
+    def measure(chosen: Sequence[Product], seconds: float) -> dict[Product, Spread]:
+        timings = measure_kernel(
+            *(kernels.get(KERNEL), chosen, dtype),
+            seconds=seconds,
+            min_rounds=MIN_ROUNDS,
+            against=against,
+        )
+        return {timing.product: Spread.of(timing.ratio) for timing in timings}
+
+    ratios = measure(products, options.seconds)
+    if len(products) > REMEASURED:
+        lowest = sorted(products, key=lambda product: ratios[product].median)[:REMEASURED]
+        ratios |= measure(lowest, REMEASURING_FACTOR * options.seconds)
+    return Outcome(work, dtype, threads, {str(p): ratio for p, ratio in ratios.items()})
 
 
 def networks(options: Options) -> Iterator[Outcome]:
     """Measure every product of the networks, forward and backward."""
-    products = network_products(BATCHES[::3] if options.quick else BATCHES)
-    yield from many_shapes("network shapes", products, options)
+    products = network_products(BATCH_SIZES[::3] if options.quick else BATCH_SIZES)
+    for threads in options.thread_counts:
+        for dtype in DTYPES:
+            yield compare("network shapes", products, dtype, threads, options)
 
 
 def others(options: Options) -> Iterator[Outcome]:
-    """Measure shapes that are not on the list."""
+    """Measure products that nobody has chosen."""
     products = random_products(30 if options.quick else 100)
-    yield from many_shapes("shapes not on the list", products, options)
-
-
-def many_shapes(work: str, products: list[Product], options: Options) -> Iterator[Outcome]:
     for threads in options.thread_counts:
-        worst = 0.97 if threads == 1 else 0.95
-        for dtype in map(str, DTYPES):
-            yield against_numpy(
-                work, products, dtype, threads, options, mean_bar=1.25, worst_bar=worst
-            )
+        for dtype in DTYPES:
+            yield compare("random shapes", products, dtype, threads, options)
 
 
-def squares(options: Options) -> Iterator[Outcome]:
-    products = [Product(n, n, n) for n in SQUARES]
-    for dtype in map(str, DTYPES):
-        yield against_numpy("squares", products, dtype, 1, options, worst_bar=1.05)
+def small_squares(options: Options) -> Iterator[Outcome]:
+    """Measure squares that caches hold."""
+    for dtype in DTYPES:
+        yield compare("squares", squares(*SIDES), dtype, 1, options)
 
 
 def large_squares(options: Options) -> Iterator[Outcome]:
     """Measure squares beyond the caches, against BLAS and against the machine's peak."""
-    products = [Product(n, n, n) for n in LARGE_SQUARES[: 2 if options.quick else None]]
+    dtype = "float32"
     for threads in options.thread_counts:
         kernels.set_num_threads(threads)
-        with Crew(threads) as crew:
-            burst = FMABurst(np.dtype("float32"), crew)
-            ratios, shares = {}, {}
-            for product in products:
-                compared = case(kernels.get("numba"), product, "float32")
-                calls = (*compared.calls, burst)
-                (times,) = timing.measure(
-                    [Case(compared.name, calls)], options.seconds, threads=threads, least=5
-                )
-                own, reference, peak = times.T
-                ratios[compared.name] = Spread.of(reference / own)
-                bursts = 2 * product.multiplications / burst.flops
-                shares[compared.name] = Spread.of(peak * bursts / own)
-        yield Outcome("large squares", "float32", threads, ratios, worst_bar=1.0)
-        yield Outcome("large squares, of peak", "float32", threads, shares, worst_bar=0.93)
+        limits = ceilings.measure(threads)
+        timings = []
+        for product in squares(*LARGE_SIDES[: 2 if options.quick else None]):
+            timings += measure_kernel(
+                *(kernels.get(KERNEL), [product], dtype),
+                seconds=options.seconds,
+                min_rounds=MIN_ROUNDS_OF_LARGE,
+            )
+            limits.remeasure_peak(dtype)
+        ratios = {str(each.product): Spread.of(each.ratio) for each in timings}
+        yield Outcome("large squares", dtype, threads, ratios)
+        peak = limits.peak(dtype)
+        shares = {str(each.product): Spread.of(each.flops / peak) for each in timings}
+        yield Outcome("large squares, of peak", dtype, threads, shares)
 
 
 def layouts(options: Options) -> Iterator[Outcome]:
-    """Measure the kernel at operands that lie awkwardly, against itself at contiguous ones."""
-    kernels.set_num_threads(1)
-    kernel, product = kernels.get("numba"), Product(LAYOUT_N, LAYOUT_N, LAYOUT_N)
-    for dtype in map(str, DTYPES):
-        contiguous = product.operands(dtype)
-        reference = verified(kernel, *contiguous)
-        cases = [
-            Case(
-                name,
-                (
-                    verified(kernel, *(f(x) for f, x in zip(layout, contiguous, strict=True))),
-                    reference,
-                ),
-            )
-            for name, layout in LAYOUTS.items()
-            if name != "contiguous"
-        ]
-        ratios = speeds(cases, options, 1)
-        yield Outcome("layouts, to contiguous", dtype, 1, ratios, worst_bar=0.9)
+    """Measure the kernel at awkward layouts, against itself at contiguous operands."""
+    sides = (LAYOUT_SIDE,) * 3
+    products = [LaidOut(*sides, layout=name) for name in LAYOUTS if name != "contiguous"]
+    for dtype in DTYPES:
+        work = "layouts, to contiguous"
+        yield compare(work, products, dtype, 1, options, against=Product(*sides))
 
 
 def overhead(options: Options) -> Iterator[Outcome]:
-    """Measure a call of the bare entrance against one of NumPy's, where there is little to do."""
-    kernels.set_num_threads(1)
-    for dtype in map(str, DTYPES):
-        a, b, out = Product(OVERHEAD_N, OVERHEAD_N, OVERHEAD_N).operands(dtype)
-        ours = verified(kernels.get("numba"), a, b, out)
-        ratios = speeds(
-            [Case(f"{OVERHEAD_N}³", (ours, partial(np.matmul, a, b, out=out)))], options, 1
-        )
-        yield Outcome("call overhead", dtype, 1, ratios, worst_bar=1 / 1.5)
+    """Measure a call with little to do."""
+    for dtype in DTYPES:
+        yield compare("call overhead", squares(SMALLEST_SIDE), dtype, 1, options)
 
 
 def avx2(options: Options) -> Iterator[Outcome]:
@@ -229,16 +250,16 @@ def avx2(options: Options) -> Iterator[Outcome]:
         )
         if done.returncode:
             raise VerificationError(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
-        outcomes = json.loads(path.read_text(encoding="utf-8"))["outcomes"]
+        outcomes = loads(path.read_text(encoding="utf-8"))["outcomes"]
     for outcome in outcomes:
         ratios = {shape: Spread(**spread) for shape, spread in outcome["ratios"].items()}
-        yield Outcome("network shapes, AVX2", outcome["dtype"], 1, ratios, mean_bar=1.0)
+        yield Outcome("network shapes, AVX2", outcome["dtype"], 1, ratios)
 
 
 ROWS: dict[str, Callable[[Options], Iterator[Outcome]]] = {
     "networks": networks,
     "others": others,
-    "squares": squares,
+    "squares": small_squares,
     "large": large_squares,
     "layouts": layouts,
     "overhead": overhead,
@@ -246,36 +267,48 @@ ROWS: dict[str, Callable[[Options], Iterator[Outcome]]] = {
 }
 
 
+def print_outcomes(outcomes: Sequence[Outcome]) -> None:
+    head = ("dtype", "threads")
+    places = [[each.work, each.dtype, str(each.threads)] for each in outcomes]
+    means = [
+        [*place, f"{each.mean:.2f}", f"{each.lowest(1)[0][1].median:.2f}", f"{each.spread:.1%}"]
+        for place, each in zip(places, outcomes, strict=True)
+    ]
+    show_table(("times as fast as numpy", *head, "mean", "lowest", "spread"), means, width=WIDTH)
+    lowest = [
+        [*place, shape, f"{ratio.median:.2f}", f"{ratio.low:.2f}–{ratio.high:.2f}"]
+        for place, each in zip(places, outcomes, strict=True)
+        for shape, ratio in each.lowest(LOWEST_SHOWN)
+    ]
+    show_table(("lowest of", *head, "product", "ratio", "middle half"), lowest, width=WIDTH)
+
+
 def main(
-    quick: Annotated[bool, typer.Option(help="A part of the shapes, in fewer rounds.")] = False,
+    quick: Annotated[bool, typer.Option(help="A part of the products, in fewer rounds.")] = False,
     threads: Annotated[int | None, typer.Option(help="Of the rows for all threads.")] = None,
     rows: Annotated[str, typer.Option(help="Which, separated by commas.")] = ",".join(ROWS),
     json_path: Annotated[Path | None, typer.Option("--json", help="A file for all of it.")] = None,
 ) -> None:
-    """Print how near the `numba` kernel comes to what was asked of it."""
+    """Compare the kernel `numba` with BLAS, over many products."""
     chosen = rows.split(",")
     if unknown := [name for name in chosen if name not in ROWS]:
         raise typer.BadParameter(f"no rows {', '.join(unknown)}; there are {', '.join(ROWS)}")
-    for name, value in blas_restraints().items():
-        warn(f"{name}={value} is set, which may hold BLAS below the processor: unset it to compare")
+    warn_of_restraints()
     options = Options(quick, threads or kernels.get_num_threads())
     outcomes, faults = [], []
-    with count_bar(len(chosen)) as advance:
+    with count_bar(len(chosen)) as progress:
         for name in chosen:
-            advance(name)
+            progress(name)
             try:
                 outcomes += ROWS[name](options)
-            except VerificationError as error:  # the other rows are worth having
+            except VerificationError as error:
                 faults.append(f"{name}: {error}")
-    found = machine()
-    show(f"{found['processor']}, BLAS {' '.join(filter(None, found['blas'].values()))}")
-    show("Times as fast as numpy, or as named: medians, and how wide their middle half is.")
+    report = {"machine": machine(), "versions": versions(), "blas_restraints": blas_restraints()}
+    show(f"{report['machine']['processor']}, BLAS {blas(report)}")
     print_outcomes(outcomes)
-    print_worst(outcomes)
     if json_path is not None:
-        report = {"machine": found, "versions": versions(), "blas_restraints": blas_restraints()}
         report["outcomes"] = [outcome.report() for outcome in outcomes]
-        json_path.write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+        json_path.write_text(to_json(report, indent=1), encoding="utf-8")
     for fault in faults:
         fail(fault)
     if faults:
