@@ -105,8 +105,9 @@ def _code(what: Op, plan: Plan) -> Callable[..., object]:
     if what == MATMUL:
         return plan.kernel.compute
     if isinstance(what, Elementwise):
-        named = isinstance(what.function, str)
-        function = ops.function(what.function) if named else what.function
+        function = what.function
+        if isinstance(function, str):
+            function = ops.function(function)
         make: Callable[..., Callable[..., object]] = getattr(ops, what.maker)
         return make(function)
     return ops.get(what) if isinstance(what, str) else what

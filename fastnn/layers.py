@@ -305,5 +305,5 @@ ACTIVATIONS: dict[str, type[Layer]] = {
     "tanh": Tanh,
 }
 LAYERS: dict[str, type[Layer]] = {
-    layer.__name__: layer for layer in (Dense, ReLU, LeakyReLU, Sigmoid, Tanh, Softmax, Dropout)
+    layer.__name__: layer for layer in (Dense, Softmax, Dropout, *ACTIVATIONS.values())
 }

@@ -58,7 +58,7 @@ class Sequential:
         rng: int | np.random.Generator = 0,
     ) -> None:
         self.layers = tuple(layers)
-        self.dtype = np.dtype(dtype)
+        self.dtype: np.dtype[np.floating] = np.dtype(dtype)  # type: ignore[assignment]
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype must be float32 or float64, not {self.dtype}")
         self.names = _names(self.layers)

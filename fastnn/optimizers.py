@@ -6,7 +6,7 @@ means) from step to step. What changes with the step lives in small arrays that 
 reads and moves on; `Optimizer.begin_steps` fills them, for some steps ahead.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -328,4 +328,7 @@ def get(optimizer: str | Optimizer) -> Optimizer:
     """
     if isinstance(optimizer, Optimizer):
         return optimizer
-    return class_of(optimizer, OPTIMIZERS, Optimizer)()
+    build: Callable[[], Optimizer] = class_of(
+        optimizer, OPTIMIZERS, Optimizer
+    )  # each has a default
+    return build()

@@ -1,7 +1,7 @@
 """Find what a user names: ``MODULE:NAME`` or ``FILE.py:NAME``.
 
-A kernel, a layer, an optimizer or a loss of a user's own is named so on the command line, in a
-configuration file and in Python. To find it is to import it, which runs its code.
+This is how a kernel, a layer, an optimizer or a loss of a user's own is named on the command line,
+in a configuration file and in Python. To find it is to import it, which runs its code.
 """
 
 import importlib
@@ -19,17 +19,17 @@ Kind = TypeVar("Kind")
 
 
 def is_code(where: str) -> bool:
-    """Return whether `where` names code to import, and not something by its short name."""
+    """Return whether `where` names code to import, as opposed to a short name."""
     return ":" in where
 
 
 def is_in_file(where: str) -> bool:
-    """Return whether it is ``FILE.py:NAME``."""
+    """Return whether `where` is ``FILE.py:NAME``."""
     return where.rpartition(":")[0].endswith(".py")
 
 
 def absolute(where: str) -> str:
-    """Return `where` so that it holds from any working directory, if it is in a file."""
+    """Return `where` with an absolute path, if it is in a file."""
     return str(Path(where).absolute()) if is_in_file(where) else where
 
 
@@ -39,17 +39,17 @@ def find(where: str, kind: type[Kind], hint: str = "") -> Kind:
     Parameters
     ----------
     where : str
-        ``MODULE:NAME``, a module that Python finds, in the working directory too, and a name in
-        it; or ``FILE.py:NAME``.
+        ``MODULE:NAME``, with a module that Python can import, from the working directory too, or
+        ``FILE.py:NAME``.
     kind : type
-        What it must be an instance of.
+        The class that it must be an instance of.
     hint : str
-        What an error says of how to make one.
+        How to make one, for the error message.
 
     Raises
     ------
     ValueError
-        There is nothing there, or something else, or importing it fails.
+        There is nothing of this name, it is something else, or importing it fails.
     OSError
         The file cannot be read.
 
@@ -94,11 +94,11 @@ def class_of(where: object, table: Mapping[str, type[Kind]], kind: type[Kind]) -
 
 
 class _Nothing:
-    """What stands for a name that a module does not have."""
+    """Stands for a name that a module does not have."""
 
 
 def _look_up(where: str) -> tuple[object, dict[str, object]]:
-    """Return what `where` leads to, and all the names of its module."""
+    """Return what `where` leads to, and all names of its module."""
     place, _, name = where.rpartition(":")
     module = _load(Path(place)) if is_in_file(where) else _import(place)
     return getattr(module, name, _Nothing), vars(module)
@@ -115,8 +115,8 @@ def _not_it(where: str, found: object, needed: str, held: list[str], hint: str) 
 
 
 def _load(path: Path) -> ModuleType:
-    """Import a file anew; it finds its neighbours, as a script does."""
-    path.open("rb").close()  # if it cannot be read, that is what to say
+    """Import a file again; it can import its neighbours, as a script can."""
+    path.open("rb").close()  # raises the plainest error where it cannot be read
     spec = importlib.util.spec_from_file_location(f"_fastnn_file_{path.stem}", path.resolve())
     assert spec is not None
     assert spec.loader is not None
@@ -134,7 +134,7 @@ def _import(name: str) -> ModuleType:
 
 @contextmanager
 def _importing(what: str, directory: Path) -> Iterator[None]:
-    """Look into a directory first; say in one line where an import fails."""
+    """Import from a directory first; report a failing import in one line."""
     sys.path.insert(0, os.fspath(directory))
     try:
         yield

@@ -141,7 +141,7 @@ FLOAT64 = _format(
 
 def _constants(x: float) -> Format:
     """Return the constants of the format of `x`; compiled code has them at compile time."""
-    return FLOAT32 if isinstance(x, np.float32) else FLOAT64
+    return FLOAT32 if np.asarray(x).dtype == np.float32 else FLOAT64
 
 
 @overload(_constants)

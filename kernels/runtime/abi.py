@@ -116,6 +116,7 @@ def _call_with_record(typing_context: Any, record: NumbaType, key: NumbaType) ->
     op, kinds = _ops[key.literal_value]
     callee = types.Dispatcher(op)
     signature = callee.get_call_type(typing_context, kinds, {})
+    assert signature is not None
 
     def emit(context: Any, builder: ir.IRBuilder, _: object, operands: Any) -> ir.Value:  # noqa: ANN401
         # Walk through the slots: each argument takes what it needs, and the next begins behind.
