@@ -3,7 +3,7 @@
 >>> from fastnn import kernels
 >>> kernel = kernels.get("numba")
 >>> c = kernel(a, b)  # checked
->>> kernel.compute(a, b, c)  # bare
+>>> kernel.compute(a, b, c)  # unchecked
 
 A kernel on the ladder is one file and one line in the table below. Installed packages add theirs
 by an entry point in the group ``fastnn.kernels``. `get` is the only way to any of them.
@@ -15,9 +15,18 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from fastnn.kernels.finding import find, is_code
 from fastnn.kernels.interface import Kernel
 
-__all__ = ["DEFAULT", "LADDER", "Kernel", "get", "get_num_threads", "names", "set_num_threads"]
+__all__ = [
+    "DEFAULT",
+    "LADDER",
+    "Kernel",
+    "default",
+    "get",
+    "get_num_threads",
+    "names",
+    "set_num_threads",
+]
 
-# From the bottom up. A rung is imported when it is asked for, and Numba with it.
+# From the bottom up. `get` imports a rung, and Numba with it, only when it is asked for.
 LADDER = {
     "naive": "fastnn.kernels.naive:NAIVE",
     "blocked": "fastnn.kernels.blocked:BLOCKED",
@@ -36,7 +45,7 @@ def names() -> tuple[str, ...]:
 
 
 def default() -> str:
-    """Return where the kernel is that is taken if none is named: `DEFAULT` or ``FASTNN_KERNEL``."""
+    """Return the kernel that stands for none: ``FASTNN_KERNEL`` in the environment or `DEFAULT`."""
     return os.environ.get("FASTNN_KERNEL") or DEFAULT
 
 
@@ -46,9 +55,8 @@ def get(kernel: str | Kernel | None = None) -> Kernel:
     Parameters
     ----------
     kernel : str or Kernel, optional
-        A name, see `names`; ``MODULE:NAME``, a module that Python finds, in the working directory
-        too, and what it calls the kernel; ``FILE.py:NAME``; or the kernel itself. Without,
-        what ``FASTNN_KERNEL`` in the environment names, or ``numba``.
+        One of `names`; ``MODULE:NAME``, with a module that Python can import, from the working
+        directory too; ``FILE.py:NAME``; a kernel, which is returned; or None for the `default`.
 
     Raises
     ------
@@ -61,6 +69,8 @@ def get(kernel: str | Kernel | None = None) -> Kernel:
     if isinstance(kernel, Kernel):
         return kernel
     where = default() if kernel is None else kernel
+    if not isinstance(where, str):
+        raise ValueError(f"a kernel is a Kernel or named by a string, not {where!r}")
     if not is_code(where):
         where = LADDER.get(where) or _installed_as(where)
     found = find(where, Kernel, 'such as Kernel("name", "what it is", compute)')

@@ -1,14 +1,18 @@
-"""``numpy``: the product of the BLAS library that NumPy brings along. The yardstick.
+"""``numpy``: the product of the BLAS library that comes with NumPy. The yardstick.
 
-What changed since ``numba``: decades of other people's work in assembly. Where to look for it:
-``threadpoolctl.threadpool_info()`` names the library and the processor it took its code for.
+What changed since ``numba``: the code is that of a BLAS, decades of work in assembly.
+``threadpoolctl.threadpool_info()`` tells which library it is and for which processor it chose its
+code.
 
-What it costs: the bits of a result may depend on the number of threads and on the batch that
-a row stands in; and operands that BLAS cannot read as they are (neither rows nor columns
-contiguous) are copied, or multiplied by a loop of NumPy's own.
+Why that is faster: often it is not. Both operands are always packed, which pays for large squares,
+and does not for the narrow products of a network.
 
-NumPy warns of NaN and overflow here, as it is asked to by ``np.errstate``. The kernel leaves
-that to the caller: a context for each product would slow the yardstick down.
+What it costs: the bits of a result may depend on the number of threads and on the batch that a row
+is in. And operands that BLAS cannot read in place, with neither rows nor columns contiguous, are
+copied, or multiplied by a loop of NumPy's own.
+
+NumPy warns of NaN and overflow here, as ``np.errstate`` has it. The kernel leaves that to the
+caller: to enter a context for each product would slow the yardstick down.
 """
 
 import numpy as np

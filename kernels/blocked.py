@@ -1,27 +1,27 @@
-"""The triple loop in tiles: the same sums, in an order that caches like.
+"""``blocked``: the triple loop over tiles. The same sums, in an order that suits caches.
 
-What changed: the three loops run over tiles of ``TILE`` in each direction, and three more run
-inside one tile. ``naive`` walks through all of `b` for each row of `a`; here one tile of `b`
-serves ``TILE`` rows before the next one is touched. Inside a tile the inner loop goes along
-rows, of `b` and of the sums, instead of down a column. Every sum still runs upwards in k, so
-the bits are those of ``naive``.
+What changed since ``naive``: the three loops run over tiles, and three more run inside a tile.
+``naive`` walks through all of `b` for each row of `a`; here one tile of `b` serves ``TILE`` rows
+before the next one is read. Inside a tile the innermost loop goes along rows, of `b` and of the
+sums, instead of down a column. Every sum still runs upwards in k, so the bits are those of
+``naive``.
 
-Why that is faster: compiled, a loop nest waits for memory, and a tile that stays in cache is
-read from there. In interpreted Python it buys little. An element of a list is a pointer to a
-float object, so a tile takes several times its size and lies scattered over the heap; and the
-interpreter spends far more time on each multiplication than a cache miss would. What is gained
-comes from looking up a row once for many products. ``numba-blocked`` is this nest without the
-interpreter.
+Why that is faster: a compiled loop nest waits for memory, and a tile that stays in cache is read
+from there. In interpreted Python it gains little. An element of a list is a pointer to a float
+object, so a tile takes several times its size and lies scattered over the heap; and the interpreter
+spends far more time on each multiplication than a cache miss would. The gain comes from looking up
+a row once for many products. ``numba-blocked`` is this nest without the interpreter.
 
-What it costs: six loops to read instead of three, and sums that are put down and taken up
-again with every step of k.
+What it costs: six loops to read instead of three, and sums that are stored and loaded again in
+every step of k.
 """
 
 import numpy as np
 
 from fastnn.kernels.interface import Array, Kernel
 
-# Three tiles of float objects, with the pointers to them, are about 100 KiB: inside an L2 cache.
+# Rows and columns. Three tiles of float objects and the pointers to them take about 100 KiB, which
+# an L2 cache holds.
 TILE = 32
 
 
@@ -42,7 +42,7 @@ def compute(a: Array, b: Array, out: Array) -> None:
                     range(j0, min(j0 + TILE, n)),
                     range(p0, min(p0 + TILE, k)),
                 )
-    with np.errstate(over="ignore"):  # a sum may be too large for float32: infinity it is
+    with np.errstate(over="ignore"):  # a sum too large for float32 becomes infinity
         out[...] = sums
 
 
@@ -67,5 +67,5 @@ BLOCKED = Kernel(
     "blocked",
     "the same sums in cache-sized tiles, still plain Python",
     compute,
-    max_multiplications=2**24,  # a second or two of work
+    max_multiplications=2**24,  # a second or two
 )

@@ -1,24 +1,23 @@
 """One kernel computes one thing: ``out[m, n] = a[m, k] @ b[k, n]``, overwriting ``out``.
 
-A `Kernel` is a function and what one must know to choose it; not a class to inherit from.
-It has two entrances:
+A `Kernel` is a function and the data by which to choose it, not a class to inherit from. There are
+two ways to call it:
 
-- calling it, ``kernel(a, b, out=None)``, checks everything and answers empty products;
-- ``kernel.compute(a, b, out)`` checks nothing. The layers use it, since their shapes and
-  dtypes are settled once, when a step is planned.
+- ``kernel(a, b, out=None)`` checks everything and answers empty products itself;
+- ``kernel.compute(a, b, out)`` checks nothing. Layers call this one, since their shapes and dtypes
+  are settled once, when a step is planned.
 
-Whoever writes ``compute`` may therefore rely on this, and on no more:
+``compute`` may therefore rely on the following, and on nothing else:
 
-- ``a``, ``b`` and ``out`` are 2-D, of one dtype, float32 or float64, in native byte order;
-- their shapes fit, and ``m``, ``n`` and ``k`` are at least 1;
-- ``out`` is writeable, no two of its elements share memory, and it shares none with ``a``
-  or ``b``;
-- strides may be anything else: Fortran order, a transpose (which is how ``x.T @ dy`` is
-  asked for: a view, never a flag), every second row, negative, zero (in ``a`` and ``b``),
-  not a multiple of the item size.
+- ``a``, ``b`` and ``out`` are 2-D, of one dtype, float32 or float64, in native byte order.
+- Their shapes fit, and ``m``, ``n`` and ``k`` are at least 1.
+- ``out`` is writeable, no two of its elements share memory, and it shares none with ``a`` or ``b``.
 
-``out`` is write-only: what it held before, NaN included, must not show in the result.
-NaN, infinities and signed zeros go through as IEEE arithmetic has it.
+Strides may be anything: Fortran order, a transpose (``x.T @ dy`` passes a view, never a flag),
+every second row, negative, zero (in ``a`` and ``b``), not a multiple of the item size.
+
+``out`` is write-only: what it held before, NaN included, must not show in the result. NaN,
+infinities and signed zeros propagate as in IEEE arithmetic.
 """
 
 from collections.abc import Callable
@@ -30,31 +29,32 @@ import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[np.floating]
 Compute: TypeAlias = Callable[[Array, Array, Array], object]
-Prepare: TypeAlias = Callable[[Array, Array, Array], tuple[Callable[..., object], tuple[Any, ...]]]
+Prepared: TypeAlias = tuple[Callable[..., object], tuple[Any, ...]]
+Prepare: TypeAlias = Callable[[Array, Array, Array], Prepared]
 
 DTYPES: tuple[np.dtype[np.floating], ...] = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A matrix product under a name.
+    """A matrix product with a name.
 
     Parameters
     ----------
     name : str
-        What ``kernels.get`` and ``--kernel`` call it.
+        The name for ``kernels.get`` and ``--kernel``.
     summary : str
         One line: what this rung of the ladder changes.
     compute : callable
-        ``compute(a, b, out)``, the bare entrance; see the module for what it may rely on.
+        ``compute(a, b, out)``, unchecked; see the module for what it may rely on.
     threaded : bool
         Whether one product may use several threads.
     max_multiplications : float
-        The largest ``m·n·k`` that is still reasonable for it; benchmarks skip what is larger.
+        The largest ``m·n·k`` that is still reasonable for it; benchmarks skip larger products.
     prepare : callable, optional
-        For a kernel that is compiled by Numba: ``prepare(a, b, out)`` returns a compiled
-        function and its arguments, with which it computes this product, of the same bits as
-        `compute`, each time it is called. A compiled program can then run the kernel.
+        For a kernel that Numba compiles: ``prepare(a, b, out)`` returns a compiled function and
+        its arguments. Each call computes this product, with the same bits as `compute`, so that
+        a compiled program can run the kernel.
     needs_compiler : bool
         Whether it cannot run under ``NUMBA_DISABLE_JIT``.
 
@@ -81,7 +81,7 @@ class Kernel:
         Raises
         ------
         TypeError
-            An operand is no array, or the dtypes are not float32 or float64, all the same.
+            An operand is not an array, or the dtypes are not all float32 or all float64.
         ValueError
             The shapes do not fit, or `out` is read-only or overlaps.
 
@@ -143,7 +143,7 @@ def _check_out(out: Array, a: Array, b: Array) -> None:
 
 
 def _overlaps_itself(out: Array) -> bool:
-    """Whether two elements share memory: conservative for strides that interleave."""
+    """Return whether two elements may share memory; strides that interleave count as such."""
     (inner, inner_size), (outer, outer_size) = sorted(
         (abs(stride), size) for stride, size in zip(out.strides, out.shape, strict=True)
     )

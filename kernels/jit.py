@@ -1,31 +1,29 @@
 """``numba-naive`` and ``numba-blocked``: the two loop nests, compiled.
 
-What changed since ``blocked``: nothing in the loops. Numba translates them to machine code,
-in which a product is an instruction and an element of an array an address.
+What changed since ``blocked``: nothing in the loops. Numba translates them to machine code, in
+which a product is an instruction and an element of an array is an address.
 
-Why that is faster: the interpreter is gone, and what is left shows what the order of the loops
-is worth. In ``numba-naive`` the inner loop goes down a column of `b`, a cache line for each
-element, and where `b` exceeds a cache each line is fetched anew for the next column; and every
-addition waits for the one before it. In ``numba-blocked`` the tile of `b` is already there, and
-the additions of the inner loop are to different elements of `out`.
+Why that is faster: the interpreter is gone, and the order of the loops begins to matter. In
+``numba-naive`` the innermost loop goes down a column of `b`: each element is in another cache line,
+which has to be fetched again for the next column where `b` exceeds the cache, and each addition
+waits for the one before it. In ``numba-blocked`` the tile of `b` is in cache already, and the
+additions of the innermost loop go to different elements of `out`.
 
-What it costs: the compilation, once for each dtype (kept on disk afterwards); and sums in the
-dtype of the operands, where Python had float64. Both stay far below the machine's peak, since
-they work on one element at a time where a vector instruction takes many.
+What it costs: compiling, once for each dtype (the result is kept on disk), and sums in the dtype of
+the operands, where Python had float64. Both rungs stay far below the machine's peak, since they
+work on one element at a time where a vector instruction works on many.
 """
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numba
 import numpy as np
 from numba import types
 
-from fastnn.kernels.interface import Array, Compute, Kernel
+from fastnn.kernels.interface import Array, Compute, Kernel, Prepared
 from fastnn.kernels.runtime.compiling import compiled, compiled_for
 
-# Three tiles of float64, one of each matrix, fill three quarters of a 32 KiB L1 cache.
+# Rows and columns. Three tiles of float64, one of each matrix, fill three quarters of a 32 KiB L1.
 TILE = 32
 
 
@@ -50,8 +48,8 @@ def _blocked(a: Array, b: Array, out: Array) -> None:
             for p0 in range(0, k, TILE):
                 a_tile = a[i0 : i0 + TILE, p0 : p0 + TILE]
                 b_tile = b[p0 : p0 + TILE, j0 : j0 + TILE]
-                # Views from 0 upwards: indices that start elsewhere could be negative, as far
-                # as the compiler knows, and every access would test for that.
+                # Views that start at 0: as far as the compiler knows, other indices could be
+                # negative, and it would test each access for that.
                 for i in range(a_tile.shape[0]):
                     for p in range(a_tile.shape[1]):
                         factor = a_tile[i, p]
@@ -59,9 +57,9 @@ def _blocked(a: Array, b: Array, out: Array) -> None:
                             out_tile[i, j] += factor * b_tile[p, j]
 
 
-@cache  # compiled by the first product of a dtype, not on import
-def _compiled(loops: Compute, dtype: np.dtype[np.floating]) -> Compute:
-    # Left to itself Numba compiles anew for each combination of layout, alignment and
+@cache  # compiled for the first product of a dtype, not on import
+def _compile(loops: Compute, dtype: np.dtype[np.floating]) -> Compute:
+    # Left to itself, Numba compiles anew for each combination of layout, alignment and
     # writeability. One version that reads all strides at run time loses nothing here, where no
     # vector instruction depends on them.
     scalar = numba.from_dtype(dtype)
@@ -72,35 +70,33 @@ def _compiled(loops: Compute, dtype: np.dtype[np.floating]) -> Compute:
 
 def compute_naive(a: Array, b: Array, out: Array) -> None:
     """Write ``a @ b`` into `out`: the triple loop, compiled."""
-    _compiled(_naive, a.dtype)(a, b, out)
+    _compile(_naive, a.dtype)(a, b, out)
 
 
 def compute_blocked(a: Array, b: Array, out: Array) -> None:
     """Write ``a @ b`` into `out`: the loop over tiles, compiled."""
-    _compiled(_blocked, a.dtype)(a, b, out)
+    _compile(_blocked, a.dtype)(a, b, out)
 
 
-# The same for callers that are compiled themselves.
-_naive_pass, _blocked_pass = compiled(_naive), compiled(_blocked)
-
-Prepared = tuple[Callable[..., object], tuple[Any, ...]]
+# The same as ops, for compiled programs.
+_naive_op, _blocked_op = compiled(_naive), compiled(_blocked)
 
 
 def prepare_naive(a: Array, b: Array, out: Array) -> Prepared:
-    """Return what compiled code calls for ``out = a @ b``."""
-    return _naive_pass, (a, b, out)
+    """Return the op for ``out = a @ b``, and its arguments."""
+    return _naive_op, (a, b, out)
 
 
 def prepare_blocked(a: Array, b: Array, out: Array) -> Prepared:
-    """Return what compiled code calls for ``out = a @ b``."""
-    return _blocked_pass, (a, b, out)
+    """Return the op for ``out = a @ b``, and its arguments."""
+    return _blocked_op, (a, b, out)
 
 
 NUMBA_NAIVE = Kernel(
     "numba-naive",
     "the triple loop, compiled",
     compute_naive,
-    max_multiplications=2**29,  # a second or two of work
+    max_multiplications=2**29,  # a second or two
     prepare=prepare_naive,
 )
 NUMBA_BLOCKED = Kernel(

@@ -1,13 +1,13 @@
-"""The triple loop in plain Python: the specification, on which the ladder stands.
+"""``naive``: the triple loop in plain Python. The specification, on which the ladder stands.
 
-Every other kernel computes this, in another order or with other instructions. Each element
-of the product is one sum, from +0.0 upwards in k.
+Every other kernel computes the same, in another order or with other instructions. Each element of
+the product is one sum, from +0.0 upwards in k.
 
-What it costs: everything is an object. The interpreter boxes each product and each sum and
-looks up types that never change, which takes far longer than the arithmetic.
+What it costs: everything is an object. The interpreter allocates one for each product and each sum,
+and looks up types that never change, which takes far longer than the arithmetic.
 
-Python's floats are float64, so a float32 product is summed in float64 and rounded once, at
-the end, more accurately than on the rungs above.
+Python's floats are float64. So a float32 product is summed in float64 and rounded once, at the end,
+more accurately than on the rungs above.
 """
 
 import numpy as np
@@ -19,9 +19,9 @@ def compute(a: Array, b: Array, out: Array) -> None:
     """Write ``a @ b`` into `out`."""
     m, k = a.shape
     n = b.shape[1]
-    # Lists, because indexing a NumPy array builds a new scalar object every time.
+    # Lists, because indexing a NumPy array makes a new scalar object every time.
     left, right = a.tolist(), b.tolist()
-    with np.errstate(over="ignore"):  # a sum may be too large for float32: infinity it is
+    with np.errstate(over="ignore"):  # a sum too large for float32 becomes infinity
         for i in range(m):
             for j in range(n):
                 total = 0.0
@@ -34,5 +34,5 @@ NAIVE = Kernel(
     "naive",
     "triple loop in plain Python: the specification",
     compute,
-    max_multiplications=2**24,  # a second or two of work
+    max_multiplications=2**24,  # a second or two
 )

@@ -30,7 +30,7 @@ from numba.core.typing import Signature
 from numba.extending import intrinsic
 
 from fastnn.kernels.gemm.macrokernel import compile_gemm
-from fastnn.kernels.interface import Array, Kernel
+from fastnn.kernels.interface import Array, Kernel, Prepared
 from fastnn.kernels.runtime.compiling import compiled_for
 from fastnn.kernels.runtime.denormals import exchange_mode, read_mode, restore_mode
 from fastnn.kernels.runtime.hardware import vector_unit
@@ -249,8 +249,8 @@ def multiply_threaded(gemm, threads, a, b, out):  # type: ignore[no-untyped-def]
     multiply(gemm, threads[0], a, b, out)
 
 
-def prepare(a: Array, b: Array, out: Array) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """Return the compiled function and its arguments for ``out = a @ b``."""
+def prepare(a: Array, b: Array, out: Array) -> Prepared:
+    """Return the op for ``out = a @ b``, and its arguments."""
     gemm = gemm_address(a.dtype)
     (m, k), n = a.shape, b.shape[1]
     cost = min(

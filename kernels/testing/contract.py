@@ -1,13 +1,13 @@
-"""What a kernel promises, as checks that can be run on any kernel.
+"""The contract of a kernel, as checks that can be run on any kernel.
 
 Each check takes a `Kernel` and raises ``AssertionError`` with the smallest example among those it
-tries; `examine` looks for a smaller one still.
-``CONTRACT`` holds for every kernel. ``REPRODUCIBLE`` is what this package's own promise besides,
-and BLAS does not: bits that depend on nothing but a row of `a` and on `b`.
+tries; `examine` then looks for a smaller one. ``CONTRACT`` holds for every kernel. ``REPRODUCIBLE``
+is what this package's own kernels promise besides, and BLAS does not: bits that depend on nothing
+but a row of `a` and on `b`.
 
-Sizes are chosen without knowing a kernel's tiles: every small one, and one below, on and above
-the powers of two. What takes a kernel longer than a small part of what it calls reasonable is
-left out, so that a check of the slowest rung takes seconds too.
+Sizes are chosen without knowledge of a kernel's blocksizes: every small one, and one below, on and
+above each power of two. Products that are large for a kernel, by its own ``max_multiplications``,
+are left out, so that checking the slowest rung takes seconds too.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,8 +19,8 @@ import numpy as np
 
 from fastnn.kernels import get
 from fastnn.kernels.interface import DTYPES, Array, Kernel
-from fastnn.kernels.runtime.abi import entrance
-from fastnn.kernels.runtime.program import Table
+from fastnn.kernels.runtime.abi import entry_point
+from fastnn.kernels.runtime.program import Program
 from fastnn.kernels.runtime.threads import MAX_THREADS, get_num_threads, set_num_threads
 from fastnn.kernels.testing.trials import (
     LAYOUTS,
@@ -37,9 +37,9 @@ from fastnn.kernels.testing.trials import (
 
 Shape = tuple[int, int, int]  # (m, k, n)
 
-
+MIN_AFFORDABLE = 1000  # multiplications that any kernel is asked for
+AFFORDABLE_PART = 0.01  # of `Kernel.max_multiplications`
 _EDGES = [size + d for size in (128, 256, 512, 1024) for d in (-1, 0, 1)]
-LEAST = 1000  # multiplications that are reasonable for any kernel
 _SHAPES: list[Shape] = [
     *((s, s, s) for s in range(1, 71)),
     *((s, 5, 7) for s in [*range(1, 71), *_EDGES]),
@@ -50,10 +50,10 @@ _SHAPES: list[Shape] = [
 
 
 def check_product(kernel: Kernel, a: Array, b: Array, out: Array, every: int = 1) -> None:
-    """Check one product against wider arithmetic, and that the operands are as before.
+    """Check one product against wider arithmetic, and that the operands are unchanged.
 
-    Wider arithmetic may be slow: of a large product `every` so many rows can be compared, and
-    the others be asked for numbers only, if `out` was full of NaN.
+    Wider arithmetic may be slow. Of a large product, one row in `every` can be compared, and the
+    others only searched for NaN, of which `out` is to be full before.
     """
     verify(kernel, a, b, out, partial(close, every=every))
 
@@ -84,7 +84,7 @@ def check_layouts(kernel: Kernel) -> None:
 
 
 def check_special_values(kernel: Kernel) -> None:
-    """Check that NaN, infinity and overflow go where IEEE arithmetic has them, zeros included."""
+    """Check that NaN, infinity and overflow propagate as in IEEE arithmetic, through zeros too."""
     for a, b in _small_integers(kernel):
         limits = np.finfo(a.dtype)
         for operand, value in product((a, b), (np.nan, np.inf, -np.inf, limits.max)):
@@ -96,7 +96,7 @@ def check_special_values(kernel: Kernel) -> None:
 
 
 def check_denormals(kernel: Kernel) -> None:
-    """Check that numbers below the normal range are not taken for zero."""
+    """Check that denormal numbers are not taken for zero."""
     for a, b in _small_integers(kernel):
         tiny = np.finfo(a.dtype).smallest_subnormal
         Trial(a * tiny, b, equal).put_to(kernel)
@@ -104,30 +104,30 @@ def check_denormals(kernel: Kernel) -> None:
 
 
 def check_signed_zeros(kernel: Kernel) -> None:
-    """Check that a sum that is zero is +0.0, unless all it sums is -0.0."""
+    """Check that a sum of zero is +0.0, unless every term is -0.0."""
     for a, b in _small_integers(kernel):
         a[a == 0] = -0.0
         Trial(a, b, equal_and_signed).put_to(kernel)
 
 
 def check_prepared(kernel: Kernel) -> None:
-    """Check that compiled code, where it can run the kernel, gets the same bits."""
+    """Check that a compiled program, if it can run the kernel, gets the same bits."""
     if kernel.prepare is None or numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
         return
     for a, b in _large(kernel):
         for operands in ((a, b), (np.asfortranarray(a), np.asfortranarray(b))):
             out = _nan(a, b)
-            function, arguments = kernel.prepare(*operands, out)
-            address = entrance(function, arguments, strided=True)
-            assert address, f"{kernel.name}: prepare gives {function}, which is not compiled"
-            Table([(address, arguments)]).run()
+            op, arguments = kernel.prepare(*operands, out)
+            address = entry_point(op, arguments, strided=True)
+            assert address, f"{kernel.name}: prepare returns {op}, which is not compiled"
+            Program([(address, arguments)]).run()
             assert _same_bits(out, kernel(*operands)), (
-                f"{kernel.name}: compiled code gets other bits, {case(a, b)}"
+                f"{kernel.name}: a compiled program gets other bits, {case(a, b)}"
             )
 
 
 def check_repeatable(kernel: Kernel) -> None:
-    """Check that the same product has the same bits again."""
+    """Check that the same product gives the same bits again."""
     for a, b in _large(kernel):
         first, second = kernel(a, b), kernel(a, b)
         assert _same_bits(first, second), f"{kernel.name}: other bits again, {case(a, b)}"
@@ -146,7 +146,7 @@ def check_rows_alone(kernel: Kernel) -> None:
 
 
 def check_threads(kernel: Kernel) -> None:
-    """Check that the number of threads does not show in the bits."""
+    """Check that the bits do not depend on the number of threads."""
     num_threads = get_num_threads()
     try:
         for a, b in _large(kernel):
@@ -175,7 +175,7 @@ REPRODUCIBLE: tuple[Check, ...] = (check_repeatable, check_rows_alone, check_thr
 
 
 def examine(kernel: Kernel, check: Check) -> AssertionError | None:
-    """Return what a check finds, as the smallest example of it; None where there is nothing."""
+    """Run a check; return the smallest example of what it finds, or None."""
     try:
         check(kernel)
     except Counterexample as found:
@@ -203,11 +203,11 @@ def find_fault(name: str) -> str | None:
 
 
 def _affordable(kernel: Kernel, shapes: list[Shape]) -> list[Shape]:
-    """Return the shapes that are a hundredth of what is reasonable or less, smallest first.
+    """Return the shapes that a kernel can compute in an instant, smallest first.
 
-    Whatever a kernel says is reasonable, some are: to try nothing would be to find nothing.
+    Whatever a kernel calls reasonable, some shapes are left: without any, nothing would be checked.
     """
-    limit = max(kernel.max_multiplications / 100, LEAST)
+    limit = max(kernel.max_multiplications * AFFORDABLE_PART, MIN_AFFORDABLE)
     return sorted((s for s in shapes if np.prod(s) <= limit), key=lambda s: int(np.prod(s)))
 
 
@@ -218,7 +218,7 @@ def _random(shape: Shape, dtype: np.dtype[np.floating]) -> tuple[Array, Array]:
 
 
 def _nan(a: Array, b: Array) -> Array:
-    """Return what is to hold ``a @ b``, full of what must not show in it."""
+    """Return an array for ``a @ b``, full of NaN, which must not show in the product."""
     return np.full((a.shape[0], b.shape[1]), np.nan, a.dtype)
 
 
@@ -234,7 +234,7 @@ def _small_integers(kernel: Kernel) -> Iterator[tuple[Array, Array]]:
 
 
 def _large(kernel: Kernel) -> Iterator[tuple[Array, Array]]:
-    """Yield pairs of which the larger ones are worth several threads."""
+    """Yield pairs, the larger of which have work for several threads."""
     shapes: list[Shape] = [(3, 5, 2), (37, 70, 33), (131, 97, 66), (300, 129, 48)]
     for shape, dtype in product(_affordable(kernel, shapes), DTYPES):
         yield _random(shape, dtype)

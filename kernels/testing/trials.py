@@ -1,6 +1,6 @@
-"""One product put to a kernel: what its operands hold, where they lie, and what is right.
+"""Trials: single products that a kernel must get right, with their values and memory layouts.
 
-A kernel that fails a `Trial` gets a `Counterexample`, and `shrink` makes it as small as it can.
+A kernel that fails a `Trial` has a `Counterexample`, and `shrink` makes it as small as it can.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from fastnn.kernels.interface import Array, Kernel
 
-# Takes a, b and out; returns the expected out, and where the one there is wrong.
+# Takes a, b and out; returns the expected product, and which elements of out are wrong.
 Judge: TypeAlias = Callable[[Array, Array, Array], tuple[Array, npt.NDArray[np.bool_]]]
 
-MOST_TRIALS = 5000  # to shrink an example
-FEW = 64  # elements of a and b together that are made simple one by one
+MAX_TRIALS = 5000  # to shrink one counterexample
+MAX_SIMPLIFIED = 64  # elements of a and b together; if there are more, they stay as they are
 
 
 def _fill(view: Array, values: Array) -> Array:
@@ -55,8 +55,8 @@ def _read_only(values: Array) -> Array:
     return array
 
 
-# Where a matrix may lie in memory: each function returns a copy of its values that lies so,
-# mostly with foreign elements around it, which nobody may write to or be misled by.
+# How a matrix may lie in memory. Each function returns a copy in its layout, mostly with foreign
+# elements around it, which a kernel must neither write to nor use.
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "C": _c_order,
     "Fortran": lambda values: _c_order(values.T).T,
@@ -67,7 +67,7 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "misaligned": _misaligned,
     "field of a packed record": _record_field,
 }
-# These repeat values, or cannot be written to.
+# Layouts that repeat values, or cannot be written to.
 OPERAND_LAYOUTS = LAYOUTS | {
     "read-only": _read_only,
     "one row repeated": lambda values: np.broadcast_to(_c_order(values[:1]), values.shape),
@@ -76,11 +76,11 @@ OPERAND_LAYOUTS = LAYOUTS | {
 
 
 def close(a: Array, b: Array, out: Array, every: int = 1) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Judge by wider arithmetic; with `every`, by some rows and by NaN in the others.
+    """Judge by wider arithmetic: one row in `every`, and the others by NaN alone.
 
-    The bound on the error, ``k · eps · (|a| @ |b|)`` element by element, is twice what k
-    rounded products and additions can add up to, in any order (Higham, "Accuracy and
-    Stability of Numerical Algorithms", 3.1): room for the rounding of the reference, too.
+    The bound on the error, ``k · eps · (|a| @ |b|)`` element by element, is twice what k rounded
+    products and additions can add up to, in any order (Higham, "Accuracy and Stability of Numerical
+    Algorithms", 3.1), which leaves room for the rounding of the reference.
     """
     wide = np.float64 if a.dtype == np.float32 else np.longdouble
     rows = a[::every]
@@ -91,19 +91,19 @@ def close(a: Array, b: Array, out: Array, every: int = 1) -> tuple[Array, npt.ND
     wrong = np.isnan(out)
     expected[::every] = exact
     with np.errstate(invalid="ignore"):
-        wrong[::every] = ~(abs(out[::every] - exact) <= bound)  # this way round NaN is wrong
+        wrong[::every] = ~(abs(out[::every] - exact) <= bound)  # `>` would let NaN pass
     return expected, wrong
 
 
 def equal(a: Array, b: Array, out: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Judge where sums are exact in any order, or not finite."""
+    """Judge sums that are exact in any order, or not finite."""
     with np.errstate(all="ignore"):
         expected: Array = (a[:, :, None] * b).sum(axis=1)
     return expected, ~((out == expected) | (np.isnan(out) & np.isnan(expected)))
 
 
 def equal_and_signed(a: Array, b: Array, out: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Judge as `equal`, and zeros by their sign: +0.0, unless all that is summed is -0.0."""
+    """Judge as `equal` does, and zeros by their sign: +0.0, unless every term is -0.0."""
     products = a[:, :, None] * b
     negative = (np.signbit(products) & (products == 0)).all(axis=1)
     expected, wrong = equal(a, b, out)
@@ -112,16 +112,16 @@ def equal_and_signed(a: Array, b: Array, out: Array) -> tuple[Array, npt.NDArray
 
 @dataclass(frozen=True)
 class Trial:
-    """A product that a kernel has to get right.
+    """A product that a kernel must get right.
 
     Parameters
     ----------
     a : ndarray of shape (m, k)
     b : ndarray of shape (k, n)
     judge : callable
-        `close`, or what needs the values that it is given.
+        `close`, or for values that it suits, `equal` or `equal_and_signed`.
     layouts : tuple of str
-        Where a, b and out lie, by their names in `OPERAND_LAYOUTS` and, for out, in `LAYOUTS`.
+        The layouts of a and b, from `OPERAND_LAYOUTS`, and of out, from `LAYOUTS`.
 
     """
 
@@ -131,12 +131,12 @@ class Trial:
     layouts: tuple[str, str, str] = ("C", "C", "C")
 
     def put_to(self, kernel: Kernel) -> None:
-        """Have a kernel compute it.
+        """Let a kernel compute the product, and check what it does.
 
         Raises
         ------
         Counterexample
-            The result is wrong, or another array than `out` has changed, or there is none.
+            The result is wrong, memory other than `out` has changed, or the kernel raised.
 
         """
         a, b = self.operands()
@@ -150,7 +150,7 @@ class Trial:
             raise Counterexample(f"{error}{self._where()}", kernel, self, out) from None
 
     def operands(self) -> tuple[Array, Array]:
-        """Return a and b, laid out anew."""
+        """Return new copies of a and b in their layouts."""
         return OPERAND_LAYOUTS[self.layouts[0]](self.a), OPERAND_LAYOUTS[self.layouts[1]](self.b)
 
     def _where(self) -> str:
@@ -160,7 +160,7 @@ class Trial:
         return f" ({', '.join(f'{name}: {layout}' for name, layout in named)})"
 
 
-class Counterexample(AssertionError):  # noqa: N818 - what it is
+class Counterexample(AssertionError):  # noqa: N818 - not an error of the program
     """A product that a kernel gets wrong.
 
     Attributes
@@ -178,15 +178,15 @@ class Counterexample(AssertionError):  # noqa: N818 - what it is
 
     @property
     def expected(self) -> Array:
-        """What `out` should be, in the arithmetic that it was judged by."""
+        """The right product, in the arithmetic that `out` was judged by."""
         return self.trial.judge(*self.trial.operands(), self.out)[0]
 
 
 def verify(kernel: Kernel, a: Array, b: Array, out: Array, judge: Judge) -> None:
-    """Call the bare entrance; assert that `out` is right, and that `a` and `b` are as before."""
+    """Call ``compute``; assert that `out` is right, and that `a` and `b` are unchanged."""
     before = [array.tobytes() for array in (a, b)]
     try:
-        with np.errstate(all="ignore"):  # to warn, as BLAS in NumPy does, is the caller's choice
+        with np.errstate(all="ignore"):  # a kernel may warn, as NumPy's BLAS does
             kernel.compute(a, b, out)
     except Exception as error:
         raise AssertionError(
@@ -204,18 +204,18 @@ def verify(kernel: Kernel, a: Array, b: Array, out: Array, judge: Judge) -> None
 
 
 def case(a: Array, b: Array) -> str:
-    """Return what product it is, for a message."""
+    """Describe a product for a message."""
     return f"{a.shape} @ {b.shape} in {a.dtype}"
 
 
 def shrink(found: Counterexample) -> Counterexample:
-    """Return a smaller example of the kernel's mistake, of which nothing can be left out.
+    """Return a smaller example of the same mistake, from which nothing can be left out.
 
-    Rows, columns and steps of k are left out as long as the kernel still fails, many at once
-    first; then operands are laid out plainly, and elements become 1 or 2.
+    Rows, columns and steps of k are left out, many at a time at first, as long as the kernel still
+    fails. Then layouts become plain, and elements become 1 or 2.
     """
     candidates = _simpler(found.trial)
-    for _ in range(MOST_TRIALS):
+    for _ in range(MAX_TRIALS):
         try:
             next(candidates).put_to(found.kernel)
         except StopIteration:
@@ -227,6 +227,7 @@ def shrink(found: Counterexample) -> Counterexample:
 
 
 def _simpler(trial: Trial) -> Iterator[Trial]:
+    """Yield trials that are a little smaller or plainer."""
     a, b = trial.a, trial.b
     sizes = (len(a), len(b), b.shape[1])
     for axis in sorted(range(3), key=lambda axis: sizes[axis]):
@@ -241,17 +242,17 @@ def _simpler(trial: Trial) -> Iterator[Trial]:
     for layouts in (("C", in_b, in_out), (in_a, "C", in_out), (in_a, in_b, "C")):
         if layouts != trial.layouts:
             yield replace(trial, layouts=layouts)
-    few = a.size + b.size <= FEW
-    yield from (replace(trial, a=values) for values in _plainer(a, few))
-    yield from (replace(trial, b=values) for values in _plainer(b, few))
+    singly = a.size + b.size <= MAX_SIMPLIFIED
+    yield from (replace(trial, a=values) for values in _plainer(a, singly))
+    yield from (replace(trial, b=values) for values in _plainer(b, singly))
 
 
-def _plainer(values: Array, few: bool) -> Iterator[Array]:
-    """Yield ones, and where there are few, copies with a single element made 1 or 2."""
+def _plainer(values: Array, singly: bool) -> Iterator[Array]:
+    """Yield ones, and copies with a single element made 1 or 2 if that is to be tried."""
     places = np.argwhere(values != 1)
     if len(places):
         yield np.ones_like(values)
-    for place in map(tuple, places if few else ()):
+    for place in map(tuple, places if singly else ()):
         for plain in (1, 2):
             if values[place] != plain:
                 simple = values.copy()
@@ -260,7 +261,7 @@ def _plainer(values: Array, few: bool) -> Iterator[Array]:
 
 
 def _smaller(size: int) -> Iterator[npt.NDArray[np.intp]]:
-    """Yield so many indices without some neighbours: without half of them, down to one."""
+    """Yield indices up to `size` without a run of them, of half their number down to one."""
     without = size // 2
     while without:
         for start in range(0, size, without):
@@ -270,7 +271,7 @@ def _smaller(size: int) -> Iterator[npt.NDArray[np.intp]]:
 
 
 def surroundings(view: Array) -> bytes:
-    """Return the bytes of the array that `view` is a part of, without what `view` itself holds."""
+    """Return the bytes of the array that `view` is a part of, with zeros in place of `view`."""
     values = view.copy()
     view[...] = 0
     assert view.base is not None

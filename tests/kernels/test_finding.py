@@ -1,9 +1,13 @@
+"""`finding`: what ``MODULE:NAME`` and ``FILE.py:NAME`` lead to, and what errors say."""
+
 import sys
+from pathlib import Path
 
 import pytest
 
 from fastnn import kernels
-from fastnn.kernels.finding import find
+from fastnn.kernels import Kernel
+from fastnn.kernels.finding import absolute, find, find_class, is_code
 
 FILE = """
 import numpy as np
@@ -11,74 +15,99 @@ from neighbour import compute
 from fastnn.kernels import Kernel
 
 MINE = Kernel("mine", "", compute)
+
+
+class Tuned(Kernel):
+    pass
 """
 
 
 @pytest.fixture
-def directory(tmp_path, monkeypatch):
+def directory(tmp_path):
     (tmp_path / "mine.py").write_text(FILE)
     (tmp_path / "neighbour.py").write_text("import numpy as np\ncompute = np.matmul\n")
     yield tmp_path
-    for name in ("neighbour", "mine", "_kernel_in_mine"):
+    for name in ("neighbour", "mine", "_fastnn_file_mine", "_fastnn_file_broken"):
         sys.modules.pop(name, None)
 
 
-def test_a_name():
-    assert find("naive") is kernels.get("naive")
-    with pytest.raises(ValueError, match="no kernel is called 'fast'"):
-        find("fast")
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [("numba", False), ("numba-naive", False), ("a.b:C", True), ("a.py:C", True)],
+)
+def test_is_code(where, expected):
+    assert is_code(where) == expected
 
 
-def test_a_file_and_its_neighbours(directory):
+def test_absolute_completes_paths_alone(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert absolute("mine.py:MINE") == str(Path(tmp_path, "mine.py:MINE"))
+    assert absolute("mine:MINE") == "mine:MINE"
+    assert absolute("numba") == "numba"
+
+
+def test_find_imports_a_file_and_its_neighbours(directory):
     before = list(sys.path)
-    kernel = find(f"{directory}/mine.py:MINE")
+    kernel = find(f"{directory}/mine.py:MINE", Kernel)
     assert kernel.name == "mine"
     assert sys.path == before
+    assert kernel is sys.modules["_fastnn_file_mine"].MINE  # where pickle looks for its class
 
 
-def test_a_file_is_read_again(directory):
-    find(f"{directory}/mine.py:MINE")
+def test_find_reads_a_file_again(directory):
+    find(f"{directory}/mine.py:MINE", Kernel)
     (directory / "mine.py").write_text(FILE.replace('"mine"', '"another"'))
-    assert find(f"{directory}/mine.py:MINE").name == "another"
+    assert find(f"{directory}/mine.py:MINE", Kernel).name == "another"
 
 
-def test_a_module_in_the_working_directory(directory, monkeypatch):
+def test_find_imports_a_module_in_the_working_directory(directory, monkeypatch):
     monkeypatch.chdir(directory)
-    assert find("mine:MINE").name == "mine"
+    assert find("mine:MINE", Kernel).name == "mine"
 
 
-def test_a_module_that_is_installed(monkeypatch):
-    monkeypatch.setattr(naive, "MINE", kernels.get("naive"), raising=False)
-    assert find("fastnn.kernels.naive:MINE") is kernels.get("naive")
+def test_find_imports_an_installed_module():
+    assert find("fastnn.kernels.naive:NAIVE", Kernel) is kernels.get("naive")
 
 
-def test_an_entry_point_that_names_something_else(monkeypatch):
-    def get(name):
-        raise TypeError("package is a function")
-
-    monkeypatch.setattr(kernels, "get", get)
-    with pytest.raises(ValueError, match="is a function"):
-        find("mine")
+def test_find_class(directory):
+    found = find_class(f"{directory}/mine.py:Tuned", Kernel)
+    assert issubclass(found, Kernel)
+    assert found.__name__ == "Tuned"
 
 
 @pytest.mark.parametrize(
     ("where", "complaint"),
     [
-        ("mine.py:YOURS", "no 'YOURS'; kernels there: MINE"),
-        ("mine.py:compute", r"is a ufunc; a kernels\.Kernel is needed"),
-        ("neighbour:MINE", "no 'MINE'; kernels there: none"),
+        ("mine.py:YOURS", "mine.py has no 'YOURS'; a Kernel is needed, there: MINE$"),
+        ("mine.py:compute", "mine.py:compute is a ufunc; a Kernel is needed, like this, there: MI"),
+        ("mine.py:Tuned", "mine.py:Tuned is a Tuned; a Kernel is needed"),
+        ("neighbour:MINE", "neighbour has no 'MINE'; a Kernel is needed, there: none$"),
         ("nowhere:MINE", "nowhere cannot be imported: ModuleNotFoundError"),
         ("broken.py:MINE", r"ZeroDivisionError: .*broken\.py, line 2"),
         (":MINE", "cannot be imported"),
     ],
 )
-def test_nothing_to_be_found(directory, monkeypatch, where, complaint):
+def test_find_says_what_is_wrong(directory, monkeypatch, where, complaint):
     monkeypatch.chdir(directory)
     (directory / "broken.py").write_text("x = 0\n1 / x\n")
     with pytest.raises(ValueError, match=complaint):
-        find(where)
+        find(where, Kernel, "like this")
 
 
-def test_no_file():
+@pytest.mark.parametrize(
+    ("where", "complaint"),
+    [
+        ("mine.py:Yours", "has no 'Yours'; a class derived from Kernel is needed, there: Tuned$"),
+        ("mine.py:MINE", "is a Kernel; a class derived from Kernel is needed, there: Tuned$"),
+        ("mine.py:Kernel", "is a Kernel; a class derived from Kernel is needed, there: Tuned$"),
+    ],
+)
+def test_find_class_says_what_is_wrong(directory, monkeypatch, where, complaint):
+    monkeypatch.chdir(directory)
+    with pytest.raises(ValueError, match=complaint):
+        find_class(where, Kernel)
+
+
+def test_find_a_file_that_does_not_exist():
     with pytest.raises(FileNotFoundError, match=r"nowhere\.py"):
-        find("nowhere.py:MINE")
+        find("nowhere.py:MINE", Kernel)
