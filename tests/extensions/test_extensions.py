@@ -139,7 +139,7 @@ def gelu(x):
     return 0.5 * x * (1 + math.erf(x / math.sqrt(2)))
 
 def gelu_gradient(x, y, dy):
-    return dy * (0.5 * (1 + math.erf(x / math.sqrt(2))) + x * math.exp(-x * x / 2) / 2.5066282746310002)
+    return dy * (0.5 * (1 + math.erf(x / math.sqrt(2))) + x * math.exp(-x * x / 2) / 2.507)
 
 class GELU(Activation):
     function, gradient, reads_input = gelu, gelu_gradient, True
