@@ -28,7 +28,7 @@ from fastnn.environment import blas_restraints
 from fastnn.formats import duration, percent, significant, to_markdown
 from fastnn.study.report import figures
 from fastnn.study.report.drawing import legend_below, new_figure, style
-from fastnn.study.tables import measured
+from fastnn.study.tables import measured, training_seconds
 
 from .markers import fill, find_blocks
 from .peers import report as peer_reports
@@ -112,15 +112,13 @@ def results(peers, products):
     """Return, for each that FastNN is compared with, the mean and the worst case for FastNN."""
     compared = {library: {} for library in LIBRARIES}
     for row in peers.json("peers.json")["rows"]:
-        for name, result in row["results"].items():
-            place = f"{row['name']}, threads {row['threads']}"
-            for library, ratios in compared.items():
-                # A library may work in several ways: the fastest counts.
-                if name.startswith(library) and {"median", "ratio"} <= result.keys():
-                    ratios[place] = min(result["ratio"], ratios.get(place, np.inf))
+        for library, result in peer_reports.by_column(row).items():
+            if library in LIBRARIES and {"median", "ratio"} <= result.keys():
+                compared[library][f"{row['name']}, threads {row['threads']}"] = result["ratio"]
     outcome = products.json("products.json")["outcomes"][0]
     ratios = {shape: ratio["median"] for shape, ratio in outcome["ratios"].items()}
     compared[f"NumPy's BLAS, {outcome['work']}, {outcome['dtype']}"] = ratios
+    compared = {name: ratios for name, ratios in compared.items() if ratios}
     lowest = {name: min(ratios, key=ratios.__getitem__) for name, ratios in compared.items()}
     columns = {
         "times as fast as": lambda name: name,
@@ -248,7 +246,7 @@ OPTIONAL = ("fashion-mnist", "peers", "results")  # need data, or libraries, tha
 
 
 def training_time(report):
-    return duration(figures.training_seconds(report["history"]))
+    return duration(training_seconds(report["history"]))
 
 
 def test_accuracy(report):
