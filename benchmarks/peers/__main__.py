@@ -1,103 +1,32 @@
-"""``python -m benchmarks.peers``: the same work in FastNN and in what a user would pick instead.
+"""``python -m benchmarks.peers``: FastNN beside what a user would pick instead.
 
 Needs ``pip install -e '.[peers]'``; a library that is not installed is named as missing.
 """
 
-import json
-import subprocess
-import sys
 import tempfile
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
-from rich.table import Table
+
+from fastnn import datasets
+from fastnn.cli.console import show, show_table
+from fastnn.formats import to_json
 
 from . import report as reports
-from .compare import run_row
-from .names import FASTNN, LIBRARIES, versions
-from .processes import ROOT, Worker
-from .rows import ROWS, shortened
-from .whole import DIGITS, MEMORY, digits_process, peak_memory
+from .compare import run
+from .libraries import COLUMNS, FASTNN, LIBRARIES, versions
+from .processes import Worker
+from .tasks import TASKS
 
 ROUNDS, QUICK_ROUNDS = 7, 3
-SLOW_TO_START = ("PyTorch compiled", "tinygrad")  # compiled anew by each process; no bar is theirs
+SLOW_TO_START = ("PyTorch compiled", "tinygrad")  # compile anew in each process
+WIDTH = 1000  # of the table at most: folded at the terminal's width, its numbers would be cut
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What is to be measured, and with what.
-
-    Parameters
-    ----------
-    texts : list of str
-        Rows whose names hold one of them; all rows if there are none.
-    threads : list of int
-    quick : bool
-    libraries : list of Library
-        FastNN first.
-    directory : str
-        Where the samples lie.
-    json_path : Path, optional
-        Written anew after each row, so that an end before the last one loses nothing.
-
-    """
-
-    texts: list[str]
-    threads: list[int]
-    quick: bool
-    libraries: list
-    directory: str
-    json_path: Path | None
-
-    def chooses(self, name):
-        return not self.texts or any(text in name for text in self.texts)
-
-    @property
-    def rounds(self):
-        return QUICK_ROUNDS if self.quick else ROUNDS
-
-    def rows(self, threads):
-        """Return what the workers are to do with so many threads."""
-        rows = [row for row in ROWS if row.threads == threads and self.chooses(row.name)]
-        return [replace(row, task=shortened(row.task)) for row in rows] if self.quick else rows
-
-    def measure(self, report, progress):
-        """Add the chosen rows to the report."""
-        for threads in self.threads:
-            if rows := self.rows(threads):
-                self._measure_by_turns(rows, threads, report, progress)
-        # Of whole processes, one figure each is enough.
-        names, threads = [library.name for library in self.libraries], max(self.threads)
-        if self.chooses(DIGITS):
-            progress(DIGITS)
-            self._add(report, digits_process(names, threads, self.rounds))
-        if self.chooses(MEMORY):
-            progress(MEMORY)
-            memory = peak_memory(self.libraries, threads, self.directory, quick=self.quick)
-            self._add(report, memory)
-
-    def _measure_by_turns(self, rows, threads, report, progress):
-        with ExitStack() as stack:
-            workers = [
-                stack.enter_context(Worker(library, threads, self.directory))
-                for library in self.libraries
-            ]
-            report["machine"] = workers[0].ask(ask="about")["answer"]
-            for row in rows:
-                progress(f"{row.name}, threads {threads}")
-                self._add(report, run_row(row, workers, self.rounds))
-
-    def _add(self, report, row):
-        report["rows"].append(row)
-        if self.json_path is not None:
-            self.json_path.write_text(json.dumps(report, indent=1), encoding="utf-8")
-
-
-def run(
+def main(
     rows: Annotated[
         list[str] | None,
         typer.Option(help="Only rows whose name holds this text; may be given several times."),
@@ -125,27 +54,41 @@ def run(
     Before anything is timed, all must come to the same losses, gradients or outputs. Each
     library has a process of its own, and rounds alternate between them.
     """
-    wanted = _choose(library or [])
-    left_out = [each.name for each in wanted if quick and each.name in SLOW_TO_START]
-    present = [each for each in wanted if not each.missing() and each.name not in left_out]
-    report = {
-        "quick": quick,
-        "versions": versions(),
-        "missing": [each.name for each in wanted if each.missing()],
-        "left_out": left_out,
-        "rows": [],
-    }
-    console = Console(stderr=True, log_path=False, highlight=False)
+    wanted = _libraries(library or [])
+    missing = [each for each in wanted if each.missing()]
+    left_out = [each for each in wanted if quick and each.name in SLOW_TO_START]
+    present = [each for each in wanted if each not in (*missing, *left_out)]
+    numbers = threads or [1, 2]
+    tasks = [
+        task.shortened() if quick else task
+        for task in TASKS
+        if not rows or any(text in task.name for text in rows)
+    ]
     with tempfile.TemporaryDirectory() as directory:
-        subprocess.run(
-            [sys.executable, "-m", "benchmarks.peers.problems", directory], cwd=ROOT, check=True
-        )
-        comparison = Comparison(rows or [], threads or [1, 2], quick, present, directory, json_path)
-        comparison.measure(report, console.log)
-    _show(report)
+        missing_data = write_samples({task.data for task in tasks}, Path(directory))
+        tasks = [task for task in tasks if task.data not in missing_data]
+        report = {
+            "quick": quick,
+            "machine": _machine(max(numbers), directory),
+            "versions": versions(),
+            "missing": [*dict.fromkeys(COLUMNS[each.name] for each in missing)],
+            "missing_data": [*missing_data.values()],
+            "left_out": [each.name for each in left_out],
+            "rows": [],
+        }
+        progress = Console(stderr=True, log_path=False, highlight=False).log
+        for number in numbers:
+            chosen = [task for task in tasks if task.is_for(number, numbers)]
+            rounds = QUICK_ROUNDS if quick else ROUNDS
+            for row in run(chosen, number, present, rounds, directory, progress):
+                report["rows"].append(row)
+                if json_path is not None:  # anew after each row: an early end loses nothing
+                    json_path.write_text(to_json(report, indent=1), encoding="utf-8")
+    show_table(*reports.table(report), width=WIDTH)
+    show(*reports.notes(report))
 
 
-def _choose(names):
+def _libraries(names):
     """Return FastNN and the libraries of these names, all where there are none."""
     known = [each.name for each in LIBRARIES]
     if unknown := [name for name in names if name not in known]:
@@ -155,20 +98,25 @@ def _choose(names):
     return [each for each in LIBRARIES if not names or each.name in {FASTNN, *names}]
 
 
-def _show(report):
-    header, *rows = reports.lines(report)
-    table = Table(show_lines=True)
-    for title in header:
-        table.add_column(title, justify="left" if title in ("work", "bar", "holds") else "right")
-    for row in rows:
-        table.add_row(*row)
-    # As wide as it needs to be: in a narrower one every number would be cut.
-    console = Console(highlight=False, markup=False, width=1000)
-    console.width = console.measure(table).maximum
-    console.print(table)
-    for line in reports.notes(report):
-        console.print(line, soft_wrap=True)
+def write_samples(names, directory):
+    """Write the samples of data sets to files; return by name why some are missing."""
+    missing = {}
+    for name in sorted(names & {*datasets.names()}):
+        try:
+            data = datasets.load(name)
+        except datasets.DataError as error:
+            missing[name] = str(error)
+            continue
+        np.save(directory / f"{name}-x.npy", np.asarray(data.x_train))
+        np.save(directory / f"{name}-y.npy", data.y_train)
+    return missing
+
+
+def _machine(threads, directory):
+    """Return the machine and NumPy's BLAS as the process of a library has them."""
+    with Worker(LIBRARIES[0], threads, directory) as worker:
+        return worker.ask(ask="machine")["answer"]
 
 
 if __name__ == "__main__":
-    typer.run(run)
+    typer.run(main)

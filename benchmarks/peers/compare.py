@@ -1,62 +1,96 @@
-"""Run the rows: first the same answers from all, then rounds by turns."""
+"""Do the tasks: first all libraries must give the same values, then they are timed by turns."""
 
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
-from statistics import median, quantiles
+from statistics import median
 
 import numpy as np
 
-from .names import FASTNN
-from .processes import WorkerError
+from fastnn.kernels.measuring.timing import Spread
 
-# Sums of float32 taken in another order differ in the last bits, and each step of a training starts
-# from the differences of the one before: relative, of losses, gradients' norms and outputs.
-TOLERANCE = {"training": 2e-3, "gradient": 1e-4, "inference": 1e-4, "fit": 2e-3}
+from .libraries import FASTNN
+from .processes import Worker, WorkerError
 
-PATIENCE, FEWEST_ROUNDS = 2.0, 3  # a library whose round takes more seconds has so few of them
+# The largest relative deviation from FastNN's losses, gradients and outputs. Sums of float32 in
+# another order differ in the last bits, and each step of a training carries on from there. Whole
+# processes train on other splits of the data: their accuracies are alike.
+TOLERANCE = {
+    "training": 2e-3,
+    "fit": 2e-3,
+    "gradient": 1e-4,
+    "inference": 1e-4,
+    "process": 0.05,
+}
+LONG_ROUND, MIN_ROUNDS = 2.0, 3  # a library has so few rounds if one takes more seconds than this
 
 
-def run_row(row, workers, rounds):
-    """Return what one row came to: for each library its rounds' seconds, or why there are none.
+def run(tasks, threads, libraries, rounds, directory, progress):
+    """Yield a row of the report for each task.
 
     Parameters
     ----------
-    row : Row
-    workers : list of Worker
-        FastNN's first.
+    tasks : list of Task
+    threads : int
+        With 1, each process is pinned to a single core.
+    libraries : list of Library
+        FastNN first.
     rounds : int
-
-    Returns
-    -------
-    dict
-        As in the JSON, see `benchmarks.peers.report`.
+    directory : str
+        Where the samples are.
+    progress : callable
+        Called with what is to be measured next.
 
     """
-    results, taking_part = {}, []
-    expected = None
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(Worker(library, threads, directory)) for library in libraries
+        ]
+        for task in tasks:
+            progress(f"{task.name}, threads {threads}")
+            able = [worker for worker in workers if task.kind in worker.library.kinds]
+            if task.kind == "memory":
+                fresh = (Worker(worker.library, threads, directory) for worker in able)
+                yield summary(task, threads, peaks_of_memory(task, fresh))
+            else:
+                yield summary(task, threads, *timed(task, threads, able, rounds))
+
+
+def peaks_of_memory(task, workers):
+    """Return for each library the most memory that its process held."""
+    results = {}
     for worker in workers:
+        with worker:
+            try:
+                results[worker.library.name] = {"bytes": worker.begin(task)["bytes"]}
+            except WorkerError as error:
+                results[worker.library.name] = {"error": str(error)}
+    return results
+
+
+def timed(task, threads, workers, rounds):
+    """Return for each library its seconds by round, or why there are none; and the FMA peaks."""
+    results, ready, expected = {}, [], None
+    for worker in workers:
+        result = results[worker.library.name] = {}
         try:
-            answer = worker.begin(row.task)
-            if answer is None:
-                continue
-            expected = expected or answer["values"]
-            results[worker.name] = {"deviation": check(row, answer["values"], expected)}
-            taking_part.append(worker)
-            worker.ask(go=True)  # compiled code is loaded, caches are warm, a number is chosen
+            values = worker.begin(task)["values"]
+            expected = expected or values
+            result["deviation"] = deviation(task, values, expected)
+            worker.ask(go=True)  # a round to warm up
+            ready.append(worker)
         except WorkerError as error:
-            results[worker.name] = {"error": str(error)}
+            result["error"] = str(error)
             if expected is None:
                 break  # nothing to compare with
-    taking_part = [worker for worker in taking_part if "error" not in results[worker.name]]
-    peak = _alternate(taking_part, rounds, results, wants_share=_has_share(row))
-    for worker in workers:
-        if worker.name in results:
-            _end(worker)
-    return summary(row, results, peak)
+    peaks = _alternate(ready, rounds, results, with_peak=threads == 1 and _has_share(task))
+    for worker in workers[: len(results)]:
+        with suppress(WorkerError):  # shown already
+            worker.ask(stop=True)
+    return results, peaks
 
 
-def check(row, values, expected):
+def deviation(task, values, expected):
     """Return the largest relative deviation of the values.
 
     Raises
@@ -67,108 +101,70 @@ def check(row, values, expected):
     """
     values, expected = np.array(values), np.array(expected)
     # Outputs near 0 are compared with the size of the others.
-    scale = np.abs(expected).max() if row.task.kind == "inference" else np.abs(expected)
-    deviation = float(np.max(np.abs(values - expected) / scale))
-    if not deviation <= TOLERANCE[row.task.kind]:
+    scale = np.abs(expected).max() if task.kind == "inference" else np.abs(expected)
+    largest, allowed = float(np.max(np.abs(values - expected) / scale)), TOLERANCE[task.kind]
+    if not largest <= allowed:
         raise WorkerError(
             f"another answer than {FASTNN}'s: {values[0]:.6g} instead of {expected[0]:.6g}, a "
-            f"deviation of {deviation:.1e} where {TOLERANCE[row.task.kind]:.0e} is allowed"
+            f"deviation of {largest:.1e} where {allowed:.0e} is allowed"
         )
-    return deviation
+    return largest
 
 
-def _has_share(row):
-    return row.threads == 1 and row.task.kind in {"training", "fit"}
+def _has_share(task):
+    return task.kind in {"training", "fit"}
 
 
-def _alternate(workers, rounds, results, *, wants_share):
-    """Add the seconds of each worker's rounds; return the FMA peak measured between them.
-
-    No two workers follow each other always.
-    """
-    peaks, slow = [], set()
+def _alternate(workers, rounds, results, *, with_peak):
+    """Add the seconds of each round to the results; return the FMA peaks measured in between."""
+    peaks, turns = [], dict.fromkeys(workers, rounds)
     for number in range(rounds):
-        shift = number % max(1, len(workers))
+        shift = number % max(1, len(workers))  # so that another one begins
         for worker in workers[shift:] + workers[:shift]:
-            if worker.name in slow and number >= FEWEST_ROUNDS:
+            if number >= turns[worker]:
                 continue
+            result = results[worker.library.name]
             began = time.perf_counter()
             try:
-                seconds = worker.ask(go=True)["seconds"]
-                results[worker.name].setdefault("seconds", []).append(seconds)
+                result.setdefault("seconds", []).append(worker.ask(go=True)["seconds"])
+                if time.perf_counter() - began > LONG_ROUND:
+                    turns[worker] = MIN_ROUNDS
             except WorkerError as error:
-                results[worker.name] = {"error": str(error)}
-                workers = [each for each in workers if each is not worker]
-            if time.perf_counter() - began > PATIENCE:
-                slow.add(worker.name)
-            if wants_share and worker.name == FASTNN:
-                peaks += filter(None, [_fma_peak(worker)])
-    return median(peaks) if peaks else None
+                results[worker.library.name] = {"error": str(error)}
+                turns[worker] = 0
+            if with_peak and worker.library.name == FASTNN:
+                with suppress(WorkerError):
+                    peaks.append(worker.ask(ask="fma_peak")["answer"])
+    return peaks
 
 
-def _end(worker):
-    with suppress(WorkerError):  # it has said so already
-        worker.ask(stop=True)
-
-
-def _fma_peak(worker):
-    """Return the measured FMA peak of one core in flops a second, None where it can't be."""
-    try:
-        return worker.ask(ask="fma_peak")["answer"]
-    except WorkerError:
-        return None
-
-
-def summary(row, results, peak=None):
-    """Return a row's result with medians, ratios and whether its bars hold."""
-    fastnn = results[FASTNN].get("seconds")
+def summary(task, threads, results, peaks=()):
+    """Return a row of the report: the results, with medians, ratios and shares of the FMA peak."""
+    own = results[FASTNN]
+    peak = median(peaks) if peaks else None
     for name, result in results.items():
-        if "seconds" not in result:
-            continue
-        result["median"] = median(result["seconds"])
-        result["spread"] = spread(result["seconds"])
-        if fastnn and name != FASTNN:
-            # By pairs, as what slows a whole round down slows both; a slow library has fewer.
-            ratios = [s / f for s, f in zip(result["seconds"], fastnn, strict=False)]
-            result["ratio"], result["ratio_spread"] = median(ratios), spread(ratios)
-        if peak is not None:
-            result["share"] = flops(row.task) / result["median"] / peak
-    ratios = {name: result["ratio"] for name, result in results.items() if "ratio" in result}
-    ways = [ratios[name] for name in ratios if name.startswith("JAX")]
-    compared = ratios | ({"JAX": min(ways)} if ways else {})
+        seconds = result.get("seconds")
+        if seconds:
+            result.update(_spread(seconds, "median", "spread"))
+        if seconds and peak:
+            result["share"] = task.flops / result["median"] / peak
+        if seconds and name != FASTNN and "seconds" in own:
+            # By pairs, as what slows a round down slows both; a slow library has fewer.
+            pairs = zip(seconds, own["seconds"], strict=False)
+            result.update(
+                _spread([theirs / ours for theirs, ours in pairs], "ratio", "ratio_spread")
+            )
+        if "bytes" in result and name != FASTNN and "bytes" in own:
+            result["ratio"] = result["bytes"] / own["bytes"]
     return {
-        "name": row.name,
-        "threads": row.threads,
-        "task": asdict(row.task),
-        "bars": row.bars,
-        "limit": row.limit,
-        "share_bar": row.share,
+        "name": task.name,
+        "threads": threads,
+        "task": asdict(task),
         "fma_peak": peak,
         "results": results,
-        "holds": holds(row, results[FASTNN], compared),
     }
 
 
-def flops(task):
-    """Return the floating-point operations of what is timed: a step, a call or a whole fit."""
-    return task.flops * (task.steps * task.epochs if task.kind == "fit" else 1)
-
-
-def holds(row, fastnn, ratios):
-    """Return for each bar whether it holds; None where nothing was measured."""
-    verdicts = {
-        name: ratios[name] >= least if name in ratios else None for name, least in row.bars.items()
-    }
-    if row.limit is not None:
-        verdicts["limit"] = fastnn["median"] <= row.limit if "median" in fastnn else None
-    if row.share is not None:
-        verdicts["share"] = fastnn["share"] >= row.share if "share" in fastnn else None
-    return verdicts
-
-
-def spread(values):
-    """Return the interquartile range over the median, 0 for a single value."""
-    if len(values) < 2:
-        return 0.0
-    low, middle, high = quantiles(values, method="inclusive")
-    return (high - low) / middle
+def _spread(values, middle, width):
+    spread = Spread.of(values)
+    return {middle: spread.median, width: spread.width}

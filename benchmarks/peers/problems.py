@@ -1,10 +1,5 @@
-"""The arrays of a task: weights, samples and the order they are taken in, the same for all.
+"""The arrays of a task: weights, samples and the order they are taken in, the same for all."""
 
-The samples are written to files by a process of its own (``python -m benchmarks.peers.problems
-DIRECTORY``), so that no library's process holds what another library's loader left in memory.
-"""
-
-import sys
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -12,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .rows import Task
+from .tasks import Task
 
 SEED = 0
 
@@ -35,10 +30,10 @@ class Problem:
     y: np.ndarray
 
     def orders(self):
-        """Yield each epoch's order of the samples: the one that `fastnn.fit` draws too."""
+        """Yield the order of the samples in each epoch, the one that `fastnn.fit` draws too."""
         rng = np.random.default_rng(SEED)
         while True:
-            if self.task.batch_size < self.task.samples:
+            if self.task.steps > 1:
                 yield rng.permutation(self.task.samples)
             else:
                 yield np.arange(self.task.samples)
@@ -53,7 +48,7 @@ def load(task, directory):
 
 
 def initial_weights(sizes):
-    """Return Glorot's uniform weights, and biases that a mistake can't hide behind."""
+    """Return Glorot's uniform weights, and biases other than 0, so that mistakes show."""
     rng = np.random.default_rng(SEED)
     layers = []
     for n_in, n_out in pairwise(sizes):
@@ -81,27 +76,6 @@ def _matrices(rng, samples, n_in, n_out):
     if (n_in, n_out) != (4, 4):
         return x.astype(np.float32), rng.standard_normal((samples, n_out)).astype(np.float32)
     matrices = x.reshape(-1, 2, 2) / 2
-    # Horner's scheme of the exponential series.
+    # The exponential series by Horner's scheme.
     y = reduce(lambda y, k: np.eye(2) + matrices @ y / k, range(20, 0, -1), np.eye(2))
     return matrices.reshape(-1, 4).astype(np.float32), y.reshape(-1, 4).astype(np.float32)
-
-
-def write(directory):
-    """Write the data sets there are; return the reasons why others are missing."""
-    from fastnn import datasets  # noqa: PLC0415 - in this process only
-
-    missing = {}
-    for name in ("digits", "fashion-mnist"):
-        try:
-            data = datasets.load(name)
-        except datasets.DataError as error:
-            missing[name] = str(error)
-            continue
-        np.save(directory / f"{name}-x.npy", data.x_train)
-        np.save(directory / f"{name}-y.npy", data.y_train)
-    return missing
-
-
-if __name__ == "__main__":
-    for name, reason in write(Path(sys.argv[1])).items():
-        print(f"{name}: {reason}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Workers: each library's process, which stands still unless it is its turn."""
+"""The processes of the libraries, each of which stands still unless it is its turn."""
 
 import json
 import os
@@ -10,11 +10,10 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from fastnn.environment import blas_restraints
+
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 300  # seconds of one answer, compilation included
-
-# These make NumPy's BLAS run code for another processor than it would choose.
-HANDICAPS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -23,21 +22,19 @@ class WorkerError(RuntimeError):
 
 
 def environment(threads):
-    """Return the environment of a process that is to use so many threads."""
-    kept = {name: value for name, value in os.environ.items() if name not in HANDICAPS}
-    # What XLA's threads and tinygrad's device are named by, besides the affinity.
+    """Return the environment of a process that uses so many threads and the BLAS at its best."""
+    kept = {name: value for name, value in os.environ.items() if name not in blas_restraints()}
     return kept | dict.fromkeys(THREADS, str(threads)) | {"JAX_PLATFORMS": "cpu", "DEV": "CPU"}
 
 
 class Worker:
     """A library's process, started at once and stopped (SIGSTOP) between its answers.
 
-    No idle pool of threads spins that way, whatever its library thinks of waiting, and none has
-    to be told to wait in a way that would make it slower at work.
+    So its idle threads cannot spin while others work, and need no setting that would slow them.
     """
 
     def __init__(self, library, threads, directory):
-        self.name, self.kinds = library.name, library.kinds
+        self.library = library
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         arguments = (library.module, json.dumps(library.options), str(directory), str(threads))
         self.process = subprocess.Popen(
@@ -80,11 +77,8 @@ class Worker:
         return answer
 
     def begin(self, task):
-        """Begin a task; return the first answer, or None if the library has no way to do it."""
-        if task.kind not in self.kinds:
-            return None
-        answer = self.ask(task=asdict(task))
-        return None if "unsupported" in answer else answer
+        """Begin a task; return the first answer."""
+        return self.ask(task=asdict(task))
 
     def _last_words(self):
         self.log.seek(0)

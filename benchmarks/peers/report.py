@@ -1,162 +1,147 @@
-"""The table: from what a run wrote as JSON, for a terminal and for README.md.
+"""The table of a comparison, from its JSON: for a terminal and for Markdown.
 
-``python -m benchmarks.peers.report FILE ...`` prints it in Markdown, of several runs as of one.
+A cell holds a library's median and, below it, its ratio to FastNN's with half the width of the
+middle half of the rounds. Above 1, FastNN is ahead.
 
-A cell holds a library's median, and in the row below its ratio to FastNN with half of its
-interquartile range.
+``python -m benchmarks.peers.report FILE ...`` prints several runs as one, in Markdown.
 """
 
 import json
 import math
 import sys
-from contextlib import suppress
 from pathlib import Path
+from statistics import geometric_mean
 
-from .names import FASTNN, JAX_WAYS, LIBRARIES
-from .rows import INFERENCE_MEAN
+from fastnn.formats import NOTHING, Table, duration, to_markdown
 
-with suppress(ImportError):  # asv imports what uses this, on commits without the packages too
-    from fastnn.formats import duration, to_markdown
+from .libraries import COLUMNS, FASTNN
 
-HEADER_BEFORE, HEADER_AFTER = ("work", "threads"), ("FMA peak", "bar", "holds")
-NOTHING = "–"
+MEANS = {"training": ("training", "gradient"), "inference": ("inference",)}
 
 
-def columns(report):
-    """Return the names of the libraries' columns; JAX's two ways share one."""
-    names = dict.fromkeys("JAX" if each.name in JAX_WAYS else each.name for each in LIBRARIES)
-    used = {name for row in report["rows"] for name in _shown(row)}
-    return [name for name in names if name in used or name in report["missing"]]
+def table(report, separator="\n"):
+    """Return the table; `separator` stands between the two lines of a cell."""
+    shown = [by_column(row) for row in report["rows"]]
+    used = {*report["missing"], *(name for results in shown for name in results)}
+    names = [name for name in dict.fromkeys(COLUMNS.values()) if name in used]
+    rows = []
+    for row, results in zip(report["rows"], shown, strict=True):
+        cells = [
+            "missing" if name in report["missing"] else _cell(results.get(name), separator)
+            for name in names
+        ]
+        share = results.get(FASTNN, {}).get("share")
+        share = NOTHING if share is None else f"{share:.0%}"
+        rows.append([row["name"], str(row["threads"]), *cells, share, ahead(results)])
+    for title, kinds in MEANS.items():
+        means = {name: {"ratio": mean} for name, mean in geometric_means(report, kinds).items()}
+        if means:
+            cells = [f"{means[name]['ratio']:.2f} ×" if name in means else "" for name in names]
+            rows.append([f"geometric mean of {title}", "", *cells, "", ahead(means)])
+    return Table(("work", "threads", *names, "FMA peak", "ahead"), rows)
 
 
-def lines(report, separator="\n"):
-    """Return the table's rows as texts, the header first."""
-    names = columns(report)
-    table = [[*HEADER_BEFORE, *names, *HEADER_AFTER]]
+def by_column(row):
+    """Return a row's results by column, of a library's several ways the fastest."""
+    best = {}
+    for name, result in row["results"].items():
+        column = COLUMNS[name]
+        if column not in best or _amount(result) < _amount(best[column]):
+            best[column] = result
+    return best
+
+
+def ratios(report, kinds=None):
+    """Return by column the ratios in the rows of some kinds of task, or of all."""
+    found = {}
     for row in report["rows"]:
-        shown = _shown(row)
-        cells = [_cell(shown.get(name), name in report["missing"], separator) for name in names]
-        table.append([row["name"], str(row["threads"]), *cells, _share(row), *_verdict(row)])
-    mean = inference_mean(report)
-    if mean is not None:
-        verdict = [f"onnxruntime ≥ {INFERENCE_MEAN:g}", _said(mean >= INFERENCE_MEAN)]
-        cells = [f"{mean:.2f} ×" if name == "onnxruntime" else "" for name in names]
-        table.append(["geometric mean of all inference", "", *cells, "", *verdict])
-    return table
+        if kinds is None or row["task"]["kind"] in kinds:
+            for name, result in by_column(row).items():
+                if "ratio" in result:
+                    found.setdefault(name, []).append(result["ratio"])
+    return found
 
 
-def inference_mean(report):
-    """Return the geometric mean of onnxruntime's ratios, None where there are none."""
-    ratios = [
-        row["results"]["onnxruntime"]["ratio"]
-        for row in report["rows"]
-        if row.get("task", {}).get("kind") == "inference"
-        and "ratio" in row["results"].get("onnxruntime", {})
-    ]
-    return math.exp(math.fsum(map(math.log, ratios)) / len(ratios)) if ratios else None
+def geometric_means(report, kinds=None):
+    """Return the geometric mean of each column's `ratios`."""
+    return {name: geometric_mean(values) for name, values in ratios(report, kinds).items()}
 
 
-def failing(report):
-    """Return (row's name, threads, bar) for each bar that does not hold."""
-    rows = report["rows"]
-    missed = [
-        (row["name"], row["threads"], bar)
-        for row in rows
-        for bar, held in row["holds"].items()
-        if held is False
-    ]
-    mean = inference_mean(report)
-    if mean is not None and mean < INFERENCE_MEAN:
-        missed.append(("geometric mean of all inference", "", "onnxruntime"))
-    return missed
+def ahead(results):
+    """Return the column that is ahead of all, "even" where two are closer than the rounds."""
+    others = {name: result for name, result in results.items() if "ratio" in result}
+    if not others:
+        return NOTHING
+    best = min(others, key=lambda name: others[name]["ratio"])
+    ratio = others[best]["ratio"]
+    if abs(ratio - 1) < ratio * others[best].get("ratio_spread", 0.0) / 2:
+        return "even"
+    return FASTNN if ratio > 1 else best
 
 
 def markdown(report):
-    """Return the table in Markdown, and below it what it was measured with."""
-    header, *rows = lines(report, separator="<br>")
-    return "\n".join([to_markdown(header, rows, texts=(0, -2, -1)), "", *notes(report)])
+    """Return the table in Markdown and, below it, what it was measured with."""
+    columns, rows = table(report, separator="<br>")
+    return "\n".join([to_markdown(columns, rows, texts=(0, len(columns) - 1)), "", *notes(report)])
 
 
 def notes(report):
-    """Return what is to be said below the table."""
-    versions = [f"{name} {version}" for name, version in report["versions"].items() if version]
-    said = [", ".join(versions) + "."]
+    """Return the lines below the table: who is ahead, the machine, and what is missing and why."""
+    lines = []
+    if found := ratios(report):
+        wins = [
+            f"{name} in {sum(ratio > 1 for ratio in each)} of {len(each)}"
+            for name, each in found.items()
+        ]
+        wins[0] += " rows"
+        lines.append(f"FastNN is ahead of {', of '.join(wins)}.")
     if machine := report.get("machine"):
         blas = "{internal_api} {version} ({architecture})".format(**machine["blas"])
-        said.insert(0, f"{machine['processor']}; NumPy with {blas}.")
+        lines.append(f"{machine['processor']}; NumPy with {blas}.")
+    versions = [f"{name} {version}" for name, version in report["versions"].items() if version]
+    lines.append(f"{', '.join(versions)}.")
     if report["missing"]:
-        said.append(f"Not installed, so not measured: {', '.join(report['missing'])}.")
+        lines.append(f"Not installed, so not measured: {', '.join(report['missing'])}.")
     if report["left_out"]:
-        said.append(f"Left out, as --quick does: {', '.join(report['left_out'])}.")
+        lines.append(f"Left out, as --quick does: {', '.join(report['left_out'])}.")
+    for reason in report["missing_data"]:
+        lines.append(f"Rows left out: {reason}.")
     for row in report["rows"]:
         for name, result in row["results"].items():
             if "error" in result:
-                said.append(f"{row['name']}, threads {row['threads']}, {name}: {result['error']}")
-    return said
-
-
-def _shown(row):
-    """Return a row's results by column: of JAX's two ways the faster."""
-    results = dict(row["results"])
-    ways = [results.pop(name) for name in JAX_WAYS if name in results]
-    timed = [way for way in ways if "error" not in way]
-    if ways:
-        results["JAX"] = min(timed, key=_amount) if timed else ways[0]
-    return results
+                lines.append(f"{row['name']}, threads {row['threads']}, {name}: {result['error']}")
+    return lines
 
 
 def _amount(result):
+    """Return the median seconds or the bytes; infinity where there are none."""
     return result.get("median", result.get("bytes", math.inf))
 
 
-def _cell(result, missing, separator):
+def _cell(result, separator):
     if result is None:
-        return "missing" if missing else NOTHING
+        return NOTHING
     if "error" in result:
         return "failed"
-    amount = (
-        duration(result["median"]) if "median" in result else f"{result['bytes'] / 2**20:.0f} MiB"
-    )
+    if "bytes" in result:
+        lines = [f"{result['bytes'] / 2**20:.0f} MiB"]
+    else:
+        lines = [duration(result["median"])]
     if "ratio" not in result:
-        own = f"± {result['spread'] / 2:.0%}" if "spread" in result else ""
-        return f"{amount}{separator}{own}" if own else amount
-    half = (
-        f" ± {result['ratio'] * result['ratio_spread'] / 2:.2f}" if "ratio_spread" in result else ""
-    )
-    return f"{amount}{separator}{result['ratio']:.2f}{half} ×"
+        lines += [f"± {result['spread'] / 2:.0%}"] if "spread" in result else []
+    elif "ratio_spread" in result:
+        half = result["ratio"] * result["ratio_spread"] / 2
+        lines.append(f"{result['ratio']:.2f} ± {half:.2f} ×")
+    else:
+        lines.append(f"{result['ratio']:.2f} ×")
+    return separator.join(lines)
 
 
-def _share(row):
-    share = row["results"].get(FASTNN, {}).get("share")
-    return NOTHING if share is None else f"{share:.0%}"
-
-
-def _verdict(row):
-    bars = [f"{name} ≥ {least:g}" for name, least in row["bars"].items()]
-    if row.get("limit") is not None:
-        bars.append(f"≤ {duration(row['limit'])}")
-    if row.get("share_bar") is not None:
-        bars.append(f"≥ {row['share_bar']:.0%} of peak")
-    bars = ", ".join(bars)
-    missed = [bar for bar, held in row["holds"].items() if held is False]
-    unknown = [bar for bar, held in row["holds"].items() if held is None]
-    if missed:
-        return bars, f"no: {', '.join(missed)}"
-    return bars, f"unknown: {', '.join(unknown)}" if unknown else _said(True)
-
-
-def _said(held):
-    return "yes" if held else "no"
-
-
-def merged(measured):
-    """Return several runs as one: all their rows, and the rest as the first has it."""
-    first = measured[0]
-    missing = dict.fromkeys(name for report in measured for name in report["missing"])
-    return first | {
-        "missing": list(missing),
-        "rows": [row for report in measured for row in report["rows"]],
-    }
+def merged(reports):
+    """Return several reports as one: all their rows, and the rest as the first has it."""
+    missing = dict.fromkeys(name for report in reports for name in report["missing"])
+    rows = [row for report in reports for row in report["rows"]]
+    return reports[0] | {"missing": list(missing), "rows": rows}
 
 
 if __name__ == "__main__":

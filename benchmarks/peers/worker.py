@@ -1,62 +1,69 @@
-"""The process of one library. It takes JSON lines from stdin and answers each with one on stdout.
+"""The process of one library, which answers each line of JSON on stdin with one on stdout.
 
-``{"task": ...}`` prepares a task and does its first round, ``{"go": true}`` is one more round,
-``{"stop": true}`` ends the task. Training does not return between its epochs, as it doesn't for
-a user either: it is held where it reports one.
+``{"task": ...}`` prepares a task and sends the values to compare, ``{"go": true}`` does one more
+round of it, ``{"stop": true}`` ends it, and ``{"ask": "FUNCTION"}`` calls a function of the
+library's module, in the middle of a task too. Training does not return between epochs, as it does
+not for a user either: it is held where it reports one.
 """
 
 import json
 import os
-import resource
+import re
+import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
-from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 
-from .problems import load
-from .rows import Task
+from fastnn.kernels.measuring.timing import Stopwatch, repeated
 
-ROUND_SECONDS = 0.03  # of a round, at least
+from .problems import load
+from .tasks import Task
+
+ROUND_SECONDS = 0.03  # at least
 
 
 class Stopped(Exception):  # noqa: N818 - an instruction, not an error
-    """Raised out of a task that has been ended."""
+    """Raised out of a task that is to end."""
 
 
 class Channel:
-    """JSON lines to and from the process that compares.
+    """The connection to the process that compares.
 
     Parameters
     ----------
-    name : str
-        The library's module, which answers ``{"ask": "FUNCTION"}``, in the middle of a task too.
+    module : str
+        That of the library, in `benchmarks.peers.libraries`.
 
     """
 
-    def __init__(self, name):
+    def __init__(self, module):
         self.replies = os.fdopen(os.dup(1), "w", buffering=1)
         os.dup2(2, 1)  # what a library prints is not an answer
-        self.module = import_module(f"benchmarks.peers.libraries.{name}")
+        self.module = import_module(f"benchmarks.peers.libraries.{module}")
 
     def reply(self, **message):
         print(json.dumps(message), file=self.replies, flush=True)
 
+    def reply_error(self, error):
+        self.reply(error=f"{type(error).__name__}: {error}"[:500])
+
     def receive(self):
+        """Return the next message that is not a question; answer those."""
         while line := sys.stdin.readline():
             message = json.loads(line)
             if "ask" not in message:
                 return message
-            self._answer(message["ask"])
+            try:
+                self.reply(answer=getattr(self.module, message["ask"])())
+            except Exception as error:
+                self.reply_error(error)
         raise SystemExit
-
-    def _answer(self, name):
-        try:
-            self.reply(answer=getattr(self.module, name)())
-        except Exception as error:
-            self.reply(error=_text(error))
 
     def wait(self):
         """Return when the next round is to begin."""
@@ -64,13 +71,9 @@ class Channel:
             raise Stopped
 
 
-def training(channel, problem, train):
-    """Reply the seconds of a step after each round of epochs; after the first, their losses.
-
-    A later round is as many epochs as are worth timing.
-    """
-    task, losses = problem.task, []
-    compared = False
+def training(channel, task, train):
+    """Send the losses of the first epochs, then a step's seconds after each round of epochs."""
+    losses, compared = [], False
     began = time.perf_counter()
 
     def on_epoch(loss):
@@ -80,37 +83,29 @@ def training(channel, problem, train):
         if elapsed < ROUND_SECONDS if compared else len(losses) < task.epochs:
             return
         seconds = elapsed / (len(losses) * task.steps)
-        channel.reply(seconds=seconds, values=losses, peak_memory=_peak_memory())
+        channel.reply(seconds=seconds, values=losses, bytes=peak_memory())
         losses.clear()
         channel.wait()
         compared = True
         began = time.perf_counter()
 
-    train(problem, on_epoch)
+    train(on_epoch)
 
 
-def calls(channel, function, arguments, values):
-    """Reply the seconds of a call after each round of as many as are worth timing."""
-    channel.reply(values=values(function(*arguments)))
-    number = 1
+def calls(channel, function, values, threads):
+    """Send the values of a call, then a call's seconds after each round of calls."""
+    channel.reply(values=values(function()))
+    channel.wait()
+    watch = Stopwatch(repeated(function), ROUND_SECONDS, threads)
+    channel.reply()
     while True:
         channel.wait()
-        seconds = _seconds(function, arguments, number)
-        while seconds < ROUND_SECONDS:
-            number = int(number * max(2, 1.2 * ROUND_SECONDS / max(seconds, 1e-6)))
-            seconds = _seconds(function, arguments, number)
-        channel.reply(seconds=seconds / number)
+        channel.reply(seconds=watch())
 
 
-def _seconds(function, arguments, number):
-    began = time.perf_counter()
-    for _ in repeat(None, number):
-        function(*arguments)
-    return time.perf_counter() - began
-
-
-def _peak_memory():
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes, on Linux
+def peak_memory():
+    """Return the most bytes that this process has held; `resource` counts its parent's too."""
+    return 1024 * int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 
 
 def _of_gradient(result):
@@ -124,49 +119,57 @@ def _of_outputs(outputs):
     return [*outputs[-1].tolist(), float(np.abs(outputs).mean())]
 
 
-def perform(channel, problem, options):
-    """Run a task until it is stopped."""
-    module = channel.module
-    if problem.task.kind == "memory" and hasattr(module, "epoch"):
-        module.epoch(problem)
-        channel.reply(peak_memory=_peak_memory())
+def printed_accuracy(command):
+    """Run a command in an empty directory; return the test accuracy that it prints, in a list."""
+    with tempfile.TemporaryDirectory() as directory:
+        done = subprocess.run(
+            command,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise RuntimeError(f"{command[0]}: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+    return [float(re.search(r"test accuracy ([\d.]+)", done.stdout)[1])]
+
+
+# What is compared of a call's result.
+VALUES = {"gradient": _of_gradient, "inference": _of_outputs, "fit": list, "process": list}
+
+
+def perform(channel, problem, options, threads):
+    """Do a task until it is stopped."""
+    module, kind = channel.module, problem.task.kind
+    if kind in VALUES:
+        function = getattr(module, kind)(problem, **options)
+        if kind == "process":
+            function = partial(printed_accuracy, function)
+        calls(channel, function, VALUES[kind], threads)
+    elif kind == "memory" and hasattr(module, "memory"):
+        module.memory(problem)
+        channel.reply(bytes=peak_memory())
         channel.wait()
-    elif problem.task.kind in {"training", "memory"}:
-        training(channel, problem, lambda *arguments: module.train(*arguments, **options))
-    elif problem.task.kind == "fit":
-        calls(channel, module.fit(problem), (), list)
-    elif problem.task.kind == "gradient":
-        calls(channel, module.loss_and_gradient(problem, **options), (), _of_gradient)
     else:
-        calls(channel, module.inference(problem, **options), (problem.x,), _of_outputs)
+        training(channel, problem.task, partial(module.training, problem, **options))
 
 
-def _text(error):
-    return f"{type(error).__name__}: {error}"[:500]
-
-
-NEEDED = {"training": "train", "memory": "train", "gradient": "loss_and_gradient"}
-
-
-def main(name, options, directory, threads):
+def main(module, options, directory, threads):
     if threads == "1":  # before anything asks how many cores there are
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    channel, options = Channel(name), json.loads(options)
+    channel = Channel(module)
     while True:
         message = channel.receive()
         try:
-            if "stop" in message:  # after an error
-                channel.reply(stopped=True)
-                continue
-            task = Task(**message["task"] | {"sizes": tuple(message["task"]["sizes"])})
-            if not hasattr(channel.module, NEEDED.get(task.kind, task.kind)):
-                channel.reply(unsupported=True)
-                continue
-            with suppress(Stopped):
-                perform(channel, load(task, directory), options)
+            if "task" in message:  # and not a stop, after an error
+                task = Task(**message["task"] | {"sizes": tuple(message["task"]["sizes"])})
+                problem = load(task, directory)
+                with suppress(Stopped):
+                    perform(channel, problem, json.loads(options), int(threads))
             channel.reply(stopped=True)
-        except Exception as error:  # said in the table; the others go on
-            channel.reply(error=_text(error))
+        except Exception as error:  # shown in the table; the other tasks go on
+            channel.reply_error(error)
 
 
 if __name__ == "__main__":

@@ -32,15 +32,19 @@ with suppress(ImportError):
     from fastnn import SGD, Adam, Dense, ReLU, Sequential, SoftmaxCrossEntropy
 try:
     from fastnn import kernels
-    from fastnn.kernels.measuring import ceilings
+    from fastnn.kernels.measuring.ceilings import measure as measure_ceilings
     from fastnn.study.products import Product, measure_kernel
 except ImportError:
     with suppress(ImportError):
         import kernels
     with suppress(ImportError):
-        import kernels.machine as ceilings
+        import kernels.machine
         from fastnn.measuring import Product, case
         from kernels.timing import measure
+
+    def measure_ceilings(threads, *, rounds):
+        (measured,) = kernels.machine.measure([threads], rounds=rounds).ceilings
+        return measured
 
     def measure_kernel(kernel, products, dtype):
         cases = [case(kernel, product, dtype) for product in products]
@@ -134,7 +138,7 @@ def median_seconds(kernel, sizes, dtype):
 
 def fma_peaks(threads):
     """Return the FMA peak by dtype, in FLOP/s."""
-    (measured,) = ceilings.measure([threads], rounds=5).ceilings
+    measured = measure_ceilings(threads, rounds=5)
     return {dtype: getattr(measured, dtype).median for dtype in DTYPES}
 
 

@@ -1,23 +1,28 @@
-"""The comparison with other libraries: all of it that needs none of them."""
+"""The comparison with other libraries: everything that needs none of them."""
 
-import pkgutil
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-import benchmarks
-from benchmarks.peers import names, report
-from benchmarks.peers.compare import check, holds, run_row, spread, summary
-from benchmarks.peers.libraries import with_fastnn, with_numpy
-from benchmarks.peers.names import LIBRARIES, Library
+from benchmarks.peers import __main__ as command
+from benchmarks.peers import libraries, report
+from benchmarks.peers.compare import deviation, peaks_of_memory, summary, timed
+from benchmarks.peers.libraries import COLUMNS, FASTNN, LIBRARIES, Library, with_fastnn, with_numpy
 from benchmarks.peers.problems import initial_weights, load
-from benchmarks.peers.processes import Worker, WorkerError, environment
-from benchmarks.peers.rows import INFERENCE_MEAN, ROWS, Row, Task, shortened
+from benchmarks.peers.processes import ROOT, Worker, WorkerError, environment
+from benchmarks.peers.tasks import TASKS, Task
+from benchmarks.peers.worker import printed_accuracy
+from fastnn import datasets
 
 CLASSIFICATION = Task("training", (12, 9, 7, 5), 8, "noise", 40)
 REGRESSION = Task("training", (4, 6, 4), 10, "matrices", 30, activation="tanh")
+INFERENCE = Task("inference", (4, 2), 1, "noise", 1)
 
 
 class EnoughError(Exception):
@@ -33,7 +38,7 @@ def epoch_losses(library, task, epochs=4):
             raise EnoughError
 
     with pytest.raises(EnoughError):
-        library.train(load(task, "."), on_epoch)
+        library.training(load(task, "."), on_epoch)
     return losses
 
 
@@ -43,7 +48,7 @@ def epoch_losses(library, task, epochs=4):
     [CLASSIFICATION, REGRESSION, replace(REGRESSION, batch_size=30)],
     ids=["classification", "regression", "full-batch"],
 )
-def test_numpy_by_hand_comes_to_the_losses_of_fastnn(task, optimizer, learning_rate):
+def test_with_numpy_training_has_the_losses_of_fastnn(task, optimizer, learning_rate):
     task = replace(task, optimizer=optimizer, learning_rate=learning_rate)
     losses = epoch_losses(with_fastnn, task)
     assert losses[-1] < losses[0]
@@ -51,30 +56,41 @@ def test_numpy_by_hand_comes_to_the_losses_of_fastnn(task, optimizer, learning_r
 
 
 @pytest.mark.parametrize("task", [CLASSIFICATION, REGRESSION])
-def test_numpy_by_hand_comes_to_the_gradient_of_fastnn(task):
+def test_with_numpy_gradient_is_that_of_fastnn(task):
     problem = load(replace(task, kind="gradient", batch_size=task.samples), ".")
     (loss, gradients), (expected, own) = (
-        library.loss_and_gradient(problem)() for library in (with_numpy, with_fastnn)
+        library.gradient(problem)() for library in (with_numpy, with_fastnn)
     )
     assert loss == pytest.approx(expected, rel=1e-5)
     for gradient, expected in zip(gradients, own, strict=True):
         np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_numpy_by_hand_comes_to_the_outputs_of_fastnn():
+def test_with_numpy_inference_has_the_outputs_of_fastnn():
     problem = load(replace(CLASSIFICATION, kind="inference", batch_size=40), ".")
-    own = with_fastnn.inference(problem)(problem.x)
-    np.testing.assert_allclose(with_numpy.inference(problem)(problem.x), own, rtol=1e-4, atol=1e-6)
+    own = with_fastnn.inference(problem)()
+    np.testing.assert_allclose(with_numpy.inference(problem)(), own, rtol=1e-4, atol=1e-6)
 
 
-def test_orders_are_new_each_epoch_and_the_same_each_time():
+def test_with_fastnn_fit_trains_from_the_start_each_time():
+    fit = with_fastnn.fit(load(replace(CLASSIFICATION, kind="fit", epochs=2), "."))
+    losses = fit()
+    assert losses[1] < losses[0]
+    assert fit() == losses
+
+
+def test_with_fastnn_fma_peak_is_plausible():
+    assert 1e9 < with_fastnn.fma_peak() < 1e12
+
+
+def test_problem_orders_are_new_each_epoch_and_the_same_each_time():
     problem = load(CLASSIFICATION, ".")
     first, second = islice(problem.orders(), 2)
     assert (first != second).any()
     np.testing.assert_array_equal(first, next(problem.orders()))
 
 
-def test_matrices_have_their_exponentials_as_targets():
+def test_problem_of_matrices_has_their_exponentials_as_targets():
     problem = load(Task("training", (4, 4), 100, "matrices", 100), ".")
     x, y = (each.reshape(-1, 2, 2).astype(float) for each in (problem.x, problem.y))
     # det(exp(x)) = exp(trace(x))
@@ -83,188 +99,302 @@ def test_matrices_have_their_exponentials_as_targets():
     )
 
 
-def test_weights_have_the_shapes_of_the_layers():
+def test_initial_weights_have_the_shapes_of_the_layers():
     shapes = [(weights.shape, bias.shape) for weights, bias in initial_weights((5, 4, 3))]
     assert shapes == [((5, 4), (4,)), ((4, 3), (3,))]
 
 
-def test_too_few_samples_are_refused(tmp_path):
+def test_load_refuses_too_few_samples(tmp_path):
     np.save(tmp_path / "digits-x.npy", np.zeros((10, 64), np.float32))
     np.save(tmp_path / "digits-y.npy", np.zeros(10, np.int64))
     with pytest.raises(ValueError, match="digits has 10 samples; 32 are needed"):
         load(Task("training", (64, 10), 32, "digits", 32), tmp_path)
 
 
-def test_every_row_has_whole_batches_and_names_known_libraries():
-    known = {library.name for library in LIBRARIES} | {"JAX"}
-    assert len({(row.name, row.threads) for row in ROWS}) == len(ROWS)
-    for row in ROWS:
-        assert set(row.bars) <= known
-        for task in (row.task, shortened(row.task)):
+def test_tasks_have_names_of_their_own_and_whole_batches():
+    assert len({task.name for task in TASKS}) == len(TASKS)
+    kinds = {kind for library in LIBRARIES for kind in library.kinds}
+    for each in TASKS:
+        assert each.kind in kinds
+        for task in (each, each.shortened()):
             assert task.samples % task.batch_size == 0
             assert task.samples > 0
 
 
-def test_flops_of_a_step_leave_out_the_first_input_gradient():
-    assert Task("training", (3, 5, 2), 7, "noise", 7).flops == 2 * 7 * (3 * (15 + 10) - 15)
-    assert Task("inference", (3, 5, 2), 7, "noise", 7).flops == 2 * 7 * (15 + 10)
+def test_task_names_are_the_rows_of_earlier_tables():
+    assert [task.name for task in TASKS[3:8]] == [
+        "a step of 784-512-512-10, batch 64, adam",
+        "a step of 64-32-10, batch 32, sgd",
+        "loss and gradient of 24-8-2, 200 samples",
+        "a step of 4-32-16-4, batch 10,000, adam",
+        "inference of 24-8-2, batch 1",
+    ]
+    assert [task.name for task in TASKS[-4:]] == [
+        "inference of 784-512-512-10, batch 1,024",
+        "the whole of fit, 784-512-512-10, batch 64, sgd",
+        "fastnn train on digits, the whole process",
+        "peak memory of an epoch of Fashion-MNIST, 784-128-10",
+    ]
 
 
-def test_asv_does_not_meet_what_imports_other_libraries():
-    found = {module.name for module in pkgutil.iter_modules(benchmarks.__path__)}
-    assert "training" in found
-    assert "peers" not in found
+def test_task_flops_leave_out_the_gradient_of_the_input():
+    task = Task("training", (3, 5, 2), 7, "noise", 21, epochs=2)
+    step = 2 * 7 * (3 * (15 + 10) - 15)
+    assert task.flops == step
+    assert replace(task, kind="fit").flops == 3 * 2 * step
+    assert replace(task, kind="inference").flops == 2 * 7 * (15 + 10)
+
+
+def test_task_is_done_with_the_threads_that_it_is_for():
+    done = {
+        threads: [n for n in (1, 2, 4) if replace(INFERENCE, threads=threads).is_for(n, (1, 2, 4))]
+        for threads in ("all", "fewest", "most")
+    }
+    assert done == {"all": [1, 2, 4], "fewest": [1], "most": [4]}
 
 
 def library(name):
     return next(each for each in LIBRARIES if each.name == name)
 
 
-def test_workers_take_turns(tmp_path):
-    row = Row("a step", 1, CLASSIFICATION, {"NumPy": 0.0, "JAX": 1.0})
+def test_libraries_have_a_function_for_each_kind_of_task():
+    for name, module in ((FASTNN, with_fastnn), ("NumPy", with_numpy)):
+        for kind in library(name).kinds:
+            assert hasattr(module, "training" if kind == "memory" else kind)
+
+
+def test_libraries_that_lack_a_package_are_missing(monkeypatch):
+    monkeypatch.setattr(libraries, "_version", lambda package: None if package == "onnx" else "1")
+    assert library("onnxruntime").missing() == ["onnx"]
+    assert library("PyTorch").missing() == []
+    assert libraries.versions()["onnx"] is None
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("samples")
     with (
-        Worker(library("FastNN"), 1, tmp_path) as fastnn,
-        Worker(library("NumPy"), 1, tmp_path) as numpy,
+        Worker(library(FASTNN), 1, directory) as fastnn,
+        Worker(library("NumPy"), 1, directory) as numpy,
     ):
-        result = run_row(row, [fastnn, numpy], rounds=3)
-        gradient = replace(CLASSIFICATION, kind="gradient", batch_size=40)
-        again = run_row(Row("gradient", 1, gradient, {"NumPy": 0.0}), [fastnn, numpy], rounds=2)
-    assert [len(each["seconds"]) for each in result["results"].values()] == [3, 3]
-    assert result["results"]["NumPy"]["ratio"] > 0
-    assert result["holds"] == {"NumPy": True, "JAX": None}
-    assert again["holds"] == {"NumPy": True}
+        yield [fastnn, numpy]
 
 
-def test_a_worker_says_why_it_can_not(tmp_path):
+def test_timed_gives_each_library_its_rounds_task_after_task(workers):
+    results, peaks = timed(CLASSIFICATION, 1, workers, 3)
+    assert [len(each["seconds"]) for each in results.values()] == [3, 3]
+    assert len(peaks) == 3
+    gradient = replace(CLASSIFICATION, kind="gradient", batch_size=40)
+    results, peaks = timed(gradient, 1, workers, 2)
+    assert [len(each["seconds"]) for each in results.values()] == [2, 2]
+    assert results["NumPy"]["deviation"] < 1e-4
+    assert not peaks
+
+
+def test_timed_says_why_a_library_cannot_and_goes_on(workers):
     digits = Task("training", (64, 10), 32, "digits", 32)
-    with Worker(library("NumPy"), 1, tmp_path) as worker:
-        with pytest.raises(WorkerError, match="FileNotFoundError"):
-            worker.begin(digits)
-        assert worker.begin(replace(CLASSIFICATION, kind="fit")) is None  # only FastNN has one
-        assert worker.begin(CLASSIFICATION)["values"]
+    results, _ = timed(digits, 1, workers, 2)
+    assert list(results) == [FASTNN]  # nothing to compare with
+    assert "FileNotFoundError" in results[FASTNN]["error"]
+    results, _ = timed(replace(CLASSIFICATION, kind="fit"), 1, workers, 2)
+    assert len(results[FASTNN]["seconds"]) == 2
+    assert "no attribute 'fit'" in results["NumPy"]["error"]
+    results, _ = timed(CLASSIFICATION, 1, workers, 1)
+    assert len(results["NumPy"]["seconds"]) == 1
 
 
-def test_a_process_that_can_not_start_says_why(tmp_path):
+def test_peaks_of_memory_are_those_of_processes_and_not_of_their_parent(tmp_path):
+    samples = 64 * 30
+    np.save(tmp_path / "digits-x.npy", np.ones((samples, 4096), np.float32))  # 30 MiB
+    np.save(tmp_path / "digits-y.npy", np.zeros(samples, np.int64))
+    task = Task("memory", (4096, 10), 64, "digits", samples)
+    held = np.ones(2**28, np.uint8)  # by this process
+    processes = (Worker(library("NumPy"), 1, tmp_path) for _ in range(2))
+    results = peaks_of_memory(task, processes)
+    assert held.nbytes > results["NumPy"]["bytes"] > 2**25
+
+
+def test_worker_process_that_cannot_start_says_why(tmp_path):
+    nobody = Library("nobody", "with_nobody", (), ("training",))
     with (
-        Worker(Library("nobody", "with_nobody", ()), 1, tmp_path) as worker,
+        Worker(nobody, 1, tmp_path) as worker,
         pytest.raises(WorkerError, match="with_nobody"),
     ):
         worker.begin(CLASSIFICATION)
 
 
-def test_environment_of_a_process(monkeypatch):
+def test_worker_imports_neither_numba_nor_another_library_by_itself():
+    code = (
+        "import sys, benchmarks.peers.worker\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    assert not {"numba", "scipy", "typer", "rich", "torch"} & {*run.stdout.decode().split()}
+
+
+def test_environment_sets_threads_and_unsets_what_restrains_blas(monkeypatch):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     made = environment(2)
     assert "OPENBLAS_CORETYPE" not in made
     assert made["OMP_NUM_THREADS"] == made["NUMBA_NUM_THREADS"] == "2"
 
 
-def test_another_loss_is_refused():
-    row = Row("a step", 1, CLASSIFICATION)
-    assert check(row, [1.0, 0.5001], [1.0, 0.5]) == pytest.approx(2e-4)
+def test_printed_accuracy_is_what_a_command_prints():
+    assert printed_accuracy([sys.executable, "-c", "print('test accuracy 0.9750')"]) == [0.975]
+    with pytest.raises(RuntimeError, match="it fell over"):
+        printed_accuracy([sys.executable, "-c", "raise SystemExit('it fell over')"])
+
+
+def test_deviation_above_the_tolerance_is_refused():
+    assert deviation(CLASSIFICATION, [1.0, 0.5001], [1.0, 0.5]) == pytest.approx(2e-4)
     for wrong in ([1.0, 0.51], [1.0, float("nan")]):
         with pytest.raises(WorkerError, match="another answer than FastNN's"):
-            check(row, wrong, [1.0, 0.5])
+            deviation(CLASSIFICATION, wrong, [1.0, 0.5])
 
 
-def test_ratios_are_medians_of_pairs_and_jax_is_the_better_way():
-    row = Row("a step", 1, CLASSIFICATION, {"JAX": 2.5, "NumPy": 1.5}, limit=2.0, share=0.5)
+def test_summary_has_medians_of_ratios_by_pairs_and_the_share_of_the_peak():
     results = {
-        "FastNN": {"seconds": [1.0, 2.0, 4.0]},
+        FASTNN: {"seconds": [1.0, 2.0, 4.0]},
         "NumPy": {"seconds": [2.0, 2.0, 4.0]},
-        "JAX step": {"seconds": [4.0, 8.0, 16.0]},
-        "JAX scan": {"seconds": [2.0, 4.0, 8.0]},
+        "tinygrad": {"seconds": [4.0, 8.0]},
         "PyTorch": {"error": "it fell over"},
     }
-    peak = CLASSIFICATION.flops  # a flop a ... second: FastNN's median is 2 s, half of the peak
-    result = summary(row, results, peak)
-    assert result["results"]["NumPy"]["ratio"] == 1.0
-    assert result["results"]["FastNN"]["share"] == pytest.approx(0.5)
-    assert result["holds"] == {"JAX": False, "NumPy": False, "limit": True, "share": True}
-
-
-def test_a_bar_without_a_measurement_is_unknown():
-    row = Row("a step", 1, CLASSIFICATION, {"JAX": 2.0}, limit=1.0, share=0.5)
-    assert holds(row, {"error": "it fell over"}, {}) == dict.fromkeys(("JAX", "limit", "share"))
-
-
-def test_spread_is_the_middle_half():
-    assert spread([1.0]) == 0.0
-    assert spread([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx(2 / 3)
+    # As many FLOP/s as a step has flops: FastNN's median is 2 s, half of the peak.
+    found = summary(CLASSIFICATION, 1, results, [CLASSIFICATION.flops])["results"]
+    assert found[FASTNN]["share"] == pytest.approx(0.5)
+    assert found["NumPy"]["ratio"] == 1.0
+    assert found["NumPy"]["ratio_spread"] == pytest.approx(0.5)
+    assert found["tinygrad"]["ratio"] == 4.0
+    assert found["PyTorch"] == {"error": "it fell over"}
 
 
 @pytest.fixture
 def measured():
     """What a run writes, with a library that is missing and one that failed."""
-    inference = Task("inference", (4, 2), 1, "noise", 1)
     rows = [
         summary(
-            Row("a step", 1, CLASSIFICATION, {"NumPy": 1.2, "PyTorch": 3.0, "JAX": 1.5}),
+            CLASSIFICATION,
+            1,
             {
-                "FastNN": {"seconds": [1e-4, 1e-4]},
+                FASTNN: {"seconds": [1e-4, 1e-4]},
                 "NumPy": {"seconds": [1.3e-4, 1.3e-4]},
                 "JAX step": {"seconds": [1.6e-4, 1.6e-4]},
-                "JAX scan": {"seconds": [1.4e-4, 1.4e-4]},
+                "JAX scan": {"seconds": [0.7e-4, 0.7e-4]},
                 "scikit-learn": {"error": "it fell over"},
             },
         ),
         *(
             summary(
-                Row("inference", threads, inference, {"onnxruntime": 1.0}),
-                {"FastNN": {"seconds": [1e-6]}, "onnxruntime": {"seconds": [seconds]}},
+                INFERENCE,
+                threads,
+                {FASTNN: {"seconds": [1e-6]}, "onnxruntime": {"seconds": [seconds]}},
             )
             for threads, seconds in ((1, 1e-6), (2, 4e-6))
         ),
+        summary(
+            replace(CLASSIFICATION, kind="memory"),
+            2,
+            {FASTNN: {"bytes": 2**30}, "NumPy": {"bytes": 2**31}},
+        ),
     ]
-    missing, versions = ["PyTorch"], {"numpy": "2", "torch": None}
-    return {"versions": versions, "missing": missing, "left_out": [], "rows": rows}
+    return {
+        "versions": {"numpy": "2", "torch": None},
+        "missing": ["PyTorch"],
+        "missing_data": ["fashion-mnist is not there"],
+        "left_out": [],
+        "rows": rows,
+    }
 
 
-def test_table_shows_what_loses_fails_and_is_missing(measured):
-    header, first, *_, last = report.lines(measured)
-    cells = dict(zip(header, first, strict=True))
-    assert header[:3] == ["work", "threads", "FastNN"]
-    assert cells["NumPy"] == "130 µs\n1.30 ± 0.00 ×"
-    assert cells["JAX"].startswith("140 µs")
-    assert cells["PyTorch"] == "missing"
-    assert cells["scikit-learn"] == "failed"
-    assert cells["onnxruntime"] == "–"
-    assert cells["holds"] == "no: JAX"
-    assert last[header.index("onnxruntime")] == "2.00 ×"
-    assert last[-1] == "yes"
+def test_table_shows_what_is_ahead_what_fails_and_what_is_missing(measured):
+    columns, rows = report.table(measured)
+    assert columns[:3] == ("work", "threads", FASTNN)
+    first, memory = (dict(zip(columns, rows[number], strict=True)) for number in (0, 3))
+    assert first["NumPy"] == "130 µs\n1.30 ± 0.00 ×"
+    assert first["JAX"].startswith("70.0 µs")  # of two ways the faster
+    assert first["PyTorch"] == "missing"
+    assert first["scikit-learn"] == "failed"
+    assert first["onnxruntime"] == "–"
+    assert first["ahead"] == "JAX"
+    assert memory["NumPy"] == "2048 MiB\n2.00 ×"
+    assert memory["ahead"] == FASTNN
 
 
-def test_notes_name_what_is_missing_and_why_something_failed(measured):
-    notes = "\n".join(report.notes(measured))
-    assert "Not installed, so not measured: PyTorch." in notes
-    assert "scikit-learn: it fell over" in notes
-    assert "torch" not in notes
+def test_table_ends_with_geometric_means(measured):
+    columns, rows = report.table(measured)
+    training, inference = (dict(zip(columns, row, strict=True)) for row in rows[-2:])
+    assert training["work"] == "geometric mean of training"
+    assert (training["NumPy"], training["JAX"]) == ("1.30 ×", "0.70 ×")
+    assert training["ahead"] == "JAX"
+    assert inference["onnxruntime"] == "2.00 ×"
+    assert inference["ahead"] == FASTNN
+
+
+def test_ahead_is_even_where_the_rounds_do_not_tell():
+    results = {FASTNN: {}, "NumPy": {"ratio": 1.5, "ratio_spread": 0.1}}
+    assert report.ahead(results) == FASTNN
+    for ratio, expected in ((1.04, "even"), (0.96, "even"), (1.06, FASTNN), (0.94, "JAX")):
+        results["JAX"] = {"ratio": ratio, "ratio_spread": 0.1}
+        assert report.ahead(results) == expected
+    assert report.ahead({FASTNN: {}}) == "–"
+
+
+def test_notes_say_who_is_ahead_what_is_missing_and_why_something_failed(measured):
+    notes = report.notes(measured)
+    assert notes[0] == (
+        "FastNN is ahead of NumPy in 2 of 2 rows, of JAX in 0 of 1, of onnxruntime in 1 of 2."
+    )
+    text = "\n".join(notes)
+    assert "Not installed, so not measured: PyTorch." in text
+    assert text.count("fashion-mnist is not there") == 1
+    assert "scikit-learn: it fell over" in text
+    assert "torch" not in text
 
 
 def test_markdown_is_a_table_with_one_line_a_row(measured):
     lines = report.markdown(measured).splitlines()
     table = [line for line in lines if line.startswith("|")]
-    assert len(table) == 2 + len(measured["rows"]) + 1
+    assert len(table) == 2 + len(measured["rows"]) + 2
     assert len({line.count("|") for line in table}) == 1
     assert "130 µs<br>1.30 ± 0.00 ×" in table[2]
 
 
-def test_failing_bars(measured):
-    assert report.failing(measured) == [("a step", 1, "JAX")]
-    for row in measured["rows"][1:]:
-        row["results"]["onnxruntime"]["ratio"] = INFERENCE_MEAN * 0.9
-    assert ("geometric mean of all inference", "", "onnxruntime") in report.failing(measured)
-
-
-def test_a_library_without_its_package_is_missing(monkeypatch):
-    monkeypatch.setattr(names, "_version", lambda package: None if package == "onnx" else "1")
-    assert library("onnxruntime").missing() == ["onnx"]
-    assert library("PyTorch").missing() == []
-    assert names.versions()["onnx"] is None
-
-
-def test_runs_are_merged_row_by_row(measured):
+def test_merged_has_the_rows_of_all_runs(measured):
     other = measured | {"missing": ["JAX"], "rows": measured["rows"][:1]}
     both = report.merged([measured, other])
     assert both["missing"] == ["PyTorch", "JAX"]
     assert len(both["rows"]) == len(measured["rows"]) + 1
+
+
+def test_missing_data_leaves_out_its_rows_and_is_named_once(monkeypatch, tmp_path):
+    load = datasets.load
+
+    def load_some(name):
+        if name == "fashion-mnist":
+            raise datasets.DataError("fashion-mnist is not there")
+        return load(name)
+
+    monkeypatch.setattr(command.datasets, "load", load_some)
+    monkeypatch.setattr(command, "run", lambda tasks, *_: [{"name": task.name} for task in tasks])
+    monkeypatch.setattr(command.reports, "table", lambda report: ((), ()))
+    monkeypatch.setattr(command.reports, "notes", lambda report: report["missing_data"])
+    app = command.typer.Typer()
+    app.command()(command.main)
+    done = CliRunner().invoke(app, ["--quick", "--json", str(tmp_path / "peers.json")])
+    assert done.output.count("fashion-mnist is not there") == 1
+    names = [row["name"] for row in json.loads((tmp_path / "peers.json").read_text())["rows"]]
+    assert "a step of 64-32-10, batch 32, sgd" in names
+    assert "inference of 784-128-10, batch 64" in names
+    assert not any("fit" in name or "Fashion" in name or "of 784" in name[:12] for name in names)
+
+
+def test_write_samples_holds_the_training_samples_of_a_data_set(tmp_path):
+    assert command.write_samples({"digits", "noise"}, tmp_path) == {}
+    x = np.load(tmp_path / "digits-x.npy")
+    assert x.dtype == np.float32
+    np.testing.assert_array_equal(x, datasets.load("digits").x_train)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["digits-x.npy", "digits-y.npy"]
+
+
+def test_columns_join_the_ways_of_a_library():
+    assert [name for name, column in COLUMNS.items() if column == "JAX"] == ["JAX step", "JAX scan"]

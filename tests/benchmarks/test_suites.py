@@ -123,7 +123,7 @@ def test_suites_of_short_calls_have_no_setup():
     ("transposed", "a_order", "b_order"),
     [("", "C", "C"), ("a", "F", "C"), ("b", "C", "F")],
 )
-def test_product_has_operands_of_the_shapes_and_layouts_of_a_dense_layer(transposed, a_order, b_order):
+def test_product_operands_have_the_layouts_of_a_dense_layer(transposed, a_order, b_order):
     compute, a, b, out = common.product("numpy", (3, 4, 5), "float64", transposed)
     assert (a.shape, b.shape, out.shape) == ((3, 4), (4, 5), (3, 5))
     assert a.flags[f"{a_order}_CONTIGUOUS"]
@@ -220,7 +220,7 @@ def test_suites_import_on_a_commit_without_the_packages():
 
 OLD_COMMIT = """
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 import numpy as np
 names = ("kernels", "kernels.machine", "kernels.timing", "fastnn", "fastnn.measuring")
 for name in names:
@@ -228,6 +228,8 @@ for name in names:
 kernels, fastnn = sys.modules["kernels"], sys.modules["fastnn"]
 kernels.__path__, fastnn.__path__ = [], []
 kernels.machine = sys.modules["kernels.machine"]
+peaks = SimpleNamespace(float32=SimpleNamespace(median=3.0), float64=SimpleNamespace(median=1.5))
+kernels.machine.measure = lambda threads, rounds: SimpleNamespace(ceilings=(peaks,))
 kernels.get_num_threads = lambda: 1
 # Seconds of a kernel and of NumPy, in three rounds.
 rounds = np.array([[1.0, 7.0], [2.0, 8.0], [4.0, 9.0]])
@@ -236,7 +238,7 @@ sys.modules["fastnn.measuring"].Product = lambda m, k, n: (m, k, n)
 sys.modules["fastnn.measuring"].case = lambda *settings: settings
 from benchmarks.suites import common
 assert common.kernels is kernels
-assert common.ceilings is kernels.machine
+assert common.fma_peaks(1) == {"float32": 3.0, "float64": 1.5}
 assert common.median_seconds("numba", [64, 128], "float32") == [2.0, 2.0]
 assert common.Execution("plan") == "plan"
 assert common.run_fresh("print(1)") == 1

@@ -1,28 +1,20 @@
 """FastNN, through its public interface."""
 
-import time
-from functools import cache
+import sys
+from functools import cache, partial
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks.peers.problems import SEED
-from fastnn import (
-    SGD,
-    Adam,
-    Dense,
-    MeanSquaredError,
-    ReLU,
-    Sequential,
-    SoftmaxCrossEntropy,
-    Tanh,
-)
+from fastnn import Dense, MeanSquaredError, Sequential, SoftmaxCrossEntropy
 from fastnn import fit as fastnn_fit
-from fastnn.environment import machine
+from fastnn.environment import machine  # noqa: F401 - the worker answers with it
 from fastnn.kernels.measuring.ceilings import Crew, FMABurst
-
-ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
-OPTIMIZERS = {"sgd": SGD, "adam": Adam}
+from fastnn.kernels.measuring.timing import Stopwatch, repeated
+from fastnn.layers import ACTIVATIONS
+from fastnn.optimizers import OPTIMIZERS
 
 
 def network(problem):
@@ -54,43 +46,40 @@ def _fit(problem, epochs, callbacks):
     )
 
 
-def train(problem, on_epoch):
-    # Ended by what `on_epoch` raises.
+def training(problem, on_epoch):
+    # Until `on_epoch` raises.
     _fit(problem, 10**9, [lambda training: on_epoch(training.history[-1].loss)])
 
 
 def fit(problem):
-    """Return a function that trains from the start, and gives the loss of each epoch."""
     return lambda: [epoch.loss for epoch in _fit(problem, problem.task.epochs, [])]
 
 
-def loss_and_gradient(problem):
+def gradient(problem):
     objective = network(problem).objective(problem.x, problem.y, loss=loss(problem))
 
     def call():
-        value, gradient = objective()
-        return value, [gradient]
+        value, gradients = objective()
+        return value, [gradients]
 
     return call
 
 
 def inference(problem):
-    return network(problem).predictor(problem.task.batch_size)
+    return partial(network(problem).predictor(problem.task.batch_size), problem.x)
 
 
-def about():
-    """Return the machine, and the BLAS that NumPy uses on it."""
-    return machine()
+def process(problem):
+    return [str(Path(sys.executable).with_name("fastnn")), "train"]
+
+
+def fma_peak():
+    """Return the multiply-adds of one core as floating-point operations a second, in float32."""
+    burst, watch = _burst()
+    return burst.flops / watch()
 
 
 @cache
 def _burst():
-    return FMABurst(np.dtype(np.float32), Crew(1))
-
-
-def fma_peak():
-    """Return the multiply-adds of one core as floating-point operations a second, float32."""
-    burst = _burst()
-    began = time.perf_counter()
-    burst()
-    return burst.flops / (time.perf_counter() - began)
+    burst = FMABurst(np.dtype(np.float32), Crew(1))
+    return burst, Stopwatch(repeated(burst), 0.0)

@@ -1,7 +1,4 @@
-"""JAX: one jitted step, or an epoch as one jitted scan; parameters and state are donated.
-
-Outside of training there is nothing to scan.
-"""
+"""JAX: one jitted step or, in training, an epoch as one jitted scan; the state is donated."""
 
 from functools import partial
 
@@ -61,7 +58,7 @@ def _parameters(problem):
     return jax.tree.map(jnp.array, problem.weights)
 
 
-def train(problem, on_epoch, *, scan):
+def training(problem, on_epoch, *, scan):
     task = problem.task
     x, y = jnp.array(problem.x), jnp.array(problem.y)
     carry = _parameters(problem), ()
@@ -69,7 +66,7 @@ def train(problem, on_epoch, *, scan):
         zeros = partial(jax.tree.map, jnp.zeros_like, carry[0])
         carry = carry[0], (jnp.zeros((), jnp.float32), zeros(), zeros())
 
-    # The data are arguments: what a jitted function closes over becomes a constant to compile.
+    # The data are arguments, since what a jitted function closes over is compiled as a constant.
     @partial(jax.jit, donate_argnums=0)
     def step(carry, rows, x, y):
         return _step(task, x, y, carry, rows)
@@ -88,11 +85,11 @@ def train(problem, on_epoch, *, scan):
                 carry, loss = step(carry, rows, x, y)
                 losses.append(loss)
             losses = jnp.stack(losses)
-        jax.block_until_ready(carry)  # JAX hands back arrays before they are computed
+        jax.block_until_ready(carry)  # JAX returns arrays before they are computed
         on_epoch(float(losses.mean()))
 
 
-def loss_and_gradient(problem, *, scan):
+def gradient(problem, *, scan):
     compiled = jax.jit(jax.value_and_grad(partial(_loss, problem.task)))
     parameters, x, y = _parameters(problem), jnp.array(problem.x), jnp.array(problem.y)
 
@@ -106,4 +103,4 @@ def loss_and_gradient(problem, *, scan):
 def inference(problem, *, scan):
     compiled = jax.jit(partial(_outputs, problem.task))
     parameters = _parameters(problem)
-    return lambda x: compiled(parameters, x).block_until_ready()
+    return lambda: compiled(parameters, problem.x).block_until_ready()

@@ -1,11 +1,11 @@
-"""ONNX Runtime: the network as a graph of Gemm and Relu, with all of its optimisations."""
+"""ONNX Runtime: the network as a graph of Gemm and Relu, with all optimisations on."""
 
 import os
 
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-OPSET, IR_VERSION = 17, 8  # old enough for any runtime of today
+OPSET, IR_VERSION = 17, 8  # old enough for any current runtime
 
 
 def _model(problem):
@@ -35,4 +35,4 @@ def inference(problem):
         _model(problem).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     outputs = [output.name for output in session.get_outputs()]
-    return lambda x: session.run(outputs, {"x": x})[0]
+    return lambda: session.run(outputs, {"x": problem.x})[0]

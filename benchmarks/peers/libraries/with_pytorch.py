@@ -1,4 +1,4 @@
-"""PyTorch, eager or compiled: fused optimizers, gradients set to None, batches by index_select."""
+"""PyTorch, eager or compiled: fused optimizers, gradients reset to None, index_select."""
 
 import os
 from itertools import chain
@@ -31,7 +31,7 @@ def _loss(problem, net, compiled):
     return torch.compile(loss, dynamic=False) if compiled else loss
 
 
-def train(problem, on_epoch, *, compiled=False):
+def training(problem, on_epoch, *, compiled):
     task = problem.task
     net = network(problem)
     loss = _loss(problem, net, compiled)
@@ -52,7 +52,7 @@ def train(problem, on_epoch, *, compiled=False):
         on_epoch(total.item() / task.steps)
 
 
-def loss_and_gradient(problem, *, compiled=False):
+def gradient(problem, *, compiled):
     net = network(problem)
     loss = _loss(problem, net, compiled)
     x, y = torch.from_numpy(problem.x), torch.from_numpy(problem.y)
@@ -66,13 +66,13 @@ def loss_and_gradient(problem, *, compiled=False):
     return call
 
 
-def inference(problem, *, compiled=False):
+def inference(problem, *, compiled):
     net = network(problem).eval()
     if compiled:
         net = torch.compile(net, dynamic=False)
 
     @torch.inference_mode()
-    def call(x):
-        return net(torch.from_numpy(x)).numpy()
+    def call():
+        return net(torch.from_numpy(problem.x)).numpy()
 
     return call

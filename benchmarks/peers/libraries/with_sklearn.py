@@ -1,11 +1,13 @@
 """scikit-learn's multilayer perceptrons; an epoch is one `partial_fit` on the shuffled samples.
 
-Weights, batches and order are those of the others. What can't be equal: the penalty on the weights
-is computed although it is 0; and the regressor minimises half of the sum over the outputs of the
-squared error, which the learning rate and Adam's epsilon make up for.
+Weights, batches and order are those of the others. Two things differ: the penalty on the weights is
+computed although it is 0, and the regressor minimises half the squared error summed over the
+outputs, which the learning rate and Adam's epsilon make up for.
 """
 
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -32,14 +34,14 @@ def _model(task, **settings):
 
 
 def _scale(task):
-    """Return how many times the others' gradient scikit-learn's is."""
+    """Return the factor by which scikit-learn's gradient is larger than the others'."""
     return task.sizes[-1] / 2 if task.regression else 1.0
 
 
-def train(problem, on_epoch):
+def training(problem, on_epoch):
     task = problem.task
     model = _model(task, shuffle=False)  # the samples come shuffled
-    # The first call builds the model; then it starts again with the weights of the others.
+    # The first call builds the model, which then starts again with the weights of the others.
     classes = {} if task.regression else {"classes": np.arange(task.sizes[-1])}
     model.partial_fit(problem.x[: task.batch_size], problem.y[: task.batch_size], **classes)
     del model._optimizer
@@ -56,8 +58,12 @@ def train(problem, on_epoch):
         on_epoch(2 * model.loss_ if task.regression else model.loss_)
 
 
-def epoch(problem):
-    """Train for an epoch in scikit-learn's own order, which needs no second copy of the samples."""
+def memory(problem):
+    """Train for an epoch in scikit-learn's own order, without a second copy of the samples."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         _model(problem.task, shuffle=True, max_iter=1).fit(problem.x, problem.y)
+
+
+def process(problem):
+    return [sys.executable, str(Path(__file__).with_name("digits_with_sklearn.py"))]

@@ -24,7 +24,7 @@ def _loss(task, outputs, y):
     return outputs.sparse_categorical_crossentropy(y)
 
 
-def train(problem, on_epoch):
+def training(problem, on_epoch):
     task = problem.task
     parameters = _parameters(problem)
     optimizer = OPTIMIZERS[task.optimizer](parameters, lr=task.learning_rate)
@@ -34,7 +34,7 @@ def train(problem, on_epoch):
         optimizer.zero_grad()
         loss = _loss(task, _outputs(task, parameters, x), y)
         loss.backward()
-        # All at once: computed after the update, the loss would be that of the new weights.
+        # All at once: after the update, the loss would be that of the new weights.
         Tensor.realize(total.assign(total + loss), *optimizer.schedule_step())
 
     x, y = Tensor(problem.x).realize(), Tensor(problem.y).realize()
@@ -56,4 +56,4 @@ def inference(problem):
     def outputs(x):
         return _outputs(problem.task, parameters, x).realize()
 
-    return lambda x: outputs(Tensor(x).realize()).numpy()
+    return lambda: outputs(Tensor(problem.x).realize()).numpy()
