@@ -8,12 +8,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fastnn.cli import main
 
 ROOT = Path(__file__).parents[2]
-# A network that is done in no time.
+# A network that takes no time to train.
 SMALL = ("--hidden", "8", "--epochs", "3", "--kernel", "numpy")
 
 
@@ -103,3 +104,22 @@ def process(start):
         return Result(running.returncode, out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "digits"
+    options = ["--hidden", "16", "--epochs", "5", "--kernel", "numpy", "--seed", "3"]
+    assert main(["train", *options, "--out", str(run)]) == 0
+    return run
+
+
+@pytest.fixture
+def named(tmp_path, fastnn):
+    """Return a CSV file with two classes by name, and a run on it."""
+    data, run = tmp_path / "points.csv", tmp_path / "run"
+    rows = np.random.default_rng(0).normal(size=(100, 2))
+    data.write_text("".join(f"{a},{b},{'low' if a < 0 else 'high'}\n" for a, b in rows))
+    options = ("--learning-rate", "0.03", "--kernel", "numpy", "--seed", "4")
+    assert fastnn("train", *options, "--data", data, "--out", run).status == 0
+    return data, run

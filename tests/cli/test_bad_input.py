@@ -1,4 +1,4 @@
-"""What is wrong with a command line or its files is said in one line; nothing is lost."""
+"""An error in a command line or in its files is one line on stderr, and nothing is lost."""
 
 import errno
 import gzip
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fastnn.datasets.mnist import FILES as IDX_FILES
-from fastnn.experiments.run import FILES
+from fastnn.experiments.directory import FILES
 
 SMALL = ("--hidden", "8", "--epochs", "3", "--kernel", "numpy")
 
@@ -24,6 +24,13 @@ SMALL = ("--hidden", "8", "--epochs", "3", "--kernel", "numpy")
         (("train", "--schedule", "linear"), ("'linear'", "constant, step")),
         (("train", "--initializer", "ones"), ("'ones'", "glorot-uniform")),
         (("train", "--dtype", "float16"), ("'float16'", "float32, float64")),
+        (("train", "--loss", "mae"), ("'mae'", "cross-entropy, bce, mse", "MODULE:NAME")),
+        (("train", "--layer", "conv"), ("'conv'", "dense", "FILE.py:NAME")),
+        (("train", "--activation", "no.module:A"), ("no.module", "No module named")),
+        (("train", "--layer", "missing.py:L"), ("missing.py", "No such file")),
+        (("train", "--loss", "fastnn.layers:Dense"), ("Dense is a Dense", "Loss is needed")),
+        (("train", "--optimizer", "fastnn.optimizers:None"), ("'None'", "SGD, RMSprop, Adam")),
+        (("train", "--data", "sine", "--loss", "cross-entropy"), ("targets", "one-hot")),
         (("train", "--hidden", "64,x"), ("'64,x'", "whole numbers")),
         (("train", "--hidden", "64,0"), ("(64, 0)", "at least 1")),
         (("train", "--epochs", "0"), ("epochs", "0")),
@@ -39,7 +46,7 @@ SMALL = ("--hidden", "8", "--epochs", "3", "--kernel", "numpy")
         (("train", "--data", "missing.csv"), ("missing.csv", "No such file")),
         (("train", "--data", "missing.npz"), ("missing.npz", "No such file")),
         (("train", "--config", "missing.toml"), ("missing.toml", "No such file")),
-        (("train", "--resume", "nowhere"), ("nowhere", "holds no run")),
+        (("train", "--resume", "nowhere"), ("nowhere", "does not hold a run")),
         (("train", "--epochs", "ten"), ("--epochs", "valid integer")),
         (("train", "--epoch-count", "10"), ("--epoch-count",)),
         (("train", "--epochs"), ("--epochs",)),
@@ -47,6 +54,9 @@ SMALL = ("--hidden", "8", "--epochs", "3", "--kernel", "numpy")
         (("train", "surplus"), ("surplus",)),
         (("evaluate", "missing.safetensors"), ("missing.safetensors",)),
         (("evaluate",), ("MODEL",)),
+        (("evaluate", "missing", "--threads", "0"), ("threads", "at least 1", "0")),
+        (("evaluate", "missing", "--loss", "mae"), ("'mae'", "cross-entropy")),
+        (("predict", "missing"), ("--data",)),
         (("predict", "missing.safetensors", "--data", "digits"), ("missing.safetensors",)),
         (("data", "info", "letters"), ("letters", "digits, mnist")),
         (("data", "fetch", "digits"), ("digits", "mnist, fashion-mnist")),
@@ -57,28 +67,28 @@ SMALL = ("--hidden", "8", "--epochs", "3", "--kernel", "numpy")
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
 @pytest.mark.parametrize("json_flag", [(), ("--json",)], ids=["text", "json"])
-def test_wrong_arguments(fastnn, tmp_path, monkeypatch, arguments, parts, json_flag):
+def test_command_with_a_wrong_argument(fastnn, tmp_path, monkeypatch, arguments, parts, json_flag):
     monkeypatch.chdir(tmp_path)
     fastnn(*arguments, *json_flag).assert_error(*parts)
     assert not any(tmp_path.iterdir())
 
 
-def test_a_process_reports_in_one_line_too(process):
+def test_process_reports_an_error_in_one_line(process):
     process("train", "--kernel", "fast").assert_error("'fast'")
 
 
-def test_a_bug_shows_its_traceback(fastnn, monkeypatch):
+def test_main_lets_a_bug_show_its_traceback(fastnn, monkeypatch):
     monkeypatch.setattr("fastnn.experiments.run.load_data", lambda experiment: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         fastnn("train")
 
 
-def test_no_command_shows_the_help(fastnn):
+def test_main_without_a_command_shows_the_help(fastnn):
     result = fastnn()
     assert "Usage: fastnn" in result.out + result.err
 
 
-def test_unknown_key_in_the_configuration(fastnn, tmp_path):
+def test_train_with_an_unknown_key_in_the_config(fastnn, tmp_path):
     path = tmp_path / "config.toml"
     path.write_text("epoch = 3\n")
     fastnn("train", "--config", path).assert_error(str(path), "epoch", "allowed are data")
@@ -93,7 +103,7 @@ def test_unknown_key_in_the_configuration(fastnn, tmp_path):
         (b"", ("empty",)),
     ],
 )
-def test_bad_csv(fastnn, tmp_path, content, parts):
+def test_train_on_a_bad_csv_file(fastnn, tmp_path, content, parts):
     path, out = tmp_path / "points.csv", tmp_path / "run"
     path.write_bytes(content)
     fastnn("train", "--data", path, "--out", out).assert_error(str(path), *parts)
@@ -108,14 +118,14 @@ def test_bad_csv(fastnn, tmp_path, content, parts):
         (b"<!DOCTYPE html>", "HTML"),
     ],
 )
-def test_bad_idx_files(fastnn, tmp_path, content, part):
+def test_train_on_bad_idx_files(fastnn, tmp_path, content, part):
     for name in IDX_FILES:
         (tmp_path / f"{name}.gz").write_bytes(content)
     result = fastnn("train", "--data", "mnist", "--data-dir", tmp_path)
     result.assert_error(str(tmp_path), part)
 
 
-def test_a_directory_that_holds_a_run_is_not_overwritten(fastnn, tmp_path):
+def test_train_does_not_overwrite_a_run(fastnn, tmp_path):
     assert fastnn("train", *SMALL, "--out", tmp_path).status == 0
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     fastnn("train", *SMALL, "--seed", "7", "--out", tmp_path).assert_error(
@@ -125,19 +135,19 @@ def test_a_directory_that_holds_a_run_is_not_overwritten(fastnn, tmp_path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_directory_that_holds_part_of_a_run_is_not_overwritten(fastnn, tmp_path, name):
+def test_train_does_not_overwrite_part_of_a_run(fastnn, tmp_path, name):
     (tmp_path / name).write_text("precious")
     fastnn("train", *SMALL, "--out", tmp_path).assert_error(str(tmp_path), name)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
 
 
-def test_other_files_in_the_directory_are_left_alone(fastnn, tmp_path):
+def test_train_leaves_other_files_in_the_directory_alone(fastnn, tmp_path):
     (tmp_path / "notes.txt").write_text("precious")
     assert fastnn("train", *SMALL, "--out", tmp_path).status == 0
     assert (tmp_path / "notes.txt").read_text() == "precious"
 
 
-def test_a_directory_that_cannot_be_made(fastnn, tmp_path):
+def test_train_out_to_a_directory_that_cannot_be_created(fastnn, tmp_path):
     (tmp_path / "file").write_text("precious")
     fastnn("train", *SMALL, "--out", tmp_path / "file" / "run").assert_error("file")
     assert (tmp_path / "file").read_text() == "precious"
@@ -160,7 +170,7 @@ class Disk:
         self.room -= len(data)
 
 
-def test_a_disk_that_is_full_at_the_beginning(fastnn, tmp_path, monkeypatch):
+def test_train_on_a_disk_that_is_full_at_the_beginning(fastnn, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         Disk(patch, 6000)
         result = fastnn("train", *SMALL, "--out", tmp_path / "run")
@@ -169,7 +179,7 @@ def test_a_disk_that_is_full_at_the_beginning(fastnn, tmp_path, monkeypatch):
     assert fastnn("train", *SMALL, "--out", tmp_path / "run").status == 0
 
 
-def test_a_disk_that_fills_up_keeps_the_last_whole_epoch(fastnn, tmp_path, monkeypatch):
+def test_train_on_a_disk_that_fills_up_keeps_the_last_complete_epoch(fastnn, tmp_path, monkeypatch):
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
     with monkeypatch.context() as patch:
         Disk(patch, 45_000)  # an epoch takes 11,000
@@ -182,21 +192,21 @@ def test_a_disk_that_fills_up_keeps_the_last_whole_epoch(fastnn, tmp_path, monke
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_output_to_a_full_disk(process):
+def test_data_info_to_a_full_disk(process):
     with open("/dev/full", "w") as full:
         running = process("data", "info", "--json", stdout=full)
     assert running.status == 2
     assert running.err == "fastnn: error: No space left on device\n"
 
 
-def test_output_to_a_reader_that_has_gone(start):
+def test_data_info_to_a_reader_that_has_gone(start):
     reader = start("data", "info")
     reader.stdout.close()
     assert reader.stderr.read() == ""
     assert reader.wait() == 1
 
 
-def test_a_loss_that_is_no_number_stops_the_run(fastnn, tmp_path):
+def test_train_stops_when_the_loss_is_not_finite(fastnn, tmp_path):
     run = tmp_path / "run"
     options = ("--optimizer", "sgd", "--learning-rate", "1e30", "--out", run, "--json")
     fastnn("train", *SMALL, *options).assert_error("nan", "epoch 1, at step")
@@ -204,7 +214,7 @@ def test_a_loss_that_is_no_number_stops_the_run(fastnn, tmp_path):
     assert fastnn("evaluate", run, "--json").json["test_loss"] > 0
 
 
-def test_a_broken_epoch_leaves_the_epochs_before_it(fastnn, tmp_path):
+def test_train_keeps_the_epochs_before_a_broken_one(fastnn, tmp_path):
     run, whole = tmp_path / "run", tmp_path / "whole"
     growing = (
         *("--data", "sine", "--hidden", "none", "--kernel", "numpy", "--gradient-descent"),

@@ -3,14 +3,15 @@ import pytest
 from fastnn import datasets
 
 
-def test_list_of_the_data_sets(fastnn):
+def test_data_info_lists_the_data_sets(fastnn, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     rows = fastnn("data", "info", "--json").json["data"]
     assert [row["name"] for row in rows] == list(datasets.names())
     text = fastnn("data", "info").out
     assert all(datasets.summary(name) in text for name in datasets.names())
 
 
-def test_description_of_a_data_set(fastnn):
+def test_data_info_describes_a_data_set(fastnn):
     report = fastnn("data", "info", "digits", "--json").json
     data = datasets.load("digits")
     assert report["fingerprint"] == data.fingerprint
@@ -21,7 +22,7 @@ def test_description_of_a_data_set(fastnn):
     assert datasets.load("sine").fingerprint in text.replace("\n", "").replace(" ", "")
 
 
-def test_fetch_says_where_the_data_lie(fastnn, monkeypatch, tmp_path):
+def test_data_fetch_says_where_the_data_are(fastnn, monkeypatch, tmp_path):
     asked = []
 
     def fetch(name, *, data_dir, progress):
@@ -35,7 +36,7 @@ def test_fetch_says_where_the_data_lie(fastnn, monkeypatch, tmp_path):
     assert asked == [("mnist", None, False), ("mnist", "there", False)]
 
 
-def test_a_download_that_fails_is_told_in_a_line(fastnn, monkeypatch, tmp_path):
+def test_data_fetch_reports_a_failed_download_in_one_line(fastnn, monkeypatch, tmp_path):
     def refuse(*arguments, **keywords):
         raise ConnectionRefusedError("connection refused")
 
@@ -46,5 +47,5 @@ def test_a_download_that_fails_is_told_in_a_line(fastnn, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["info", "fetch"])
-def test_help_of_each_command(fastnn, command):
+def test_data_command_has_a_help(fastnn, command):
     assert f"Usage: fastnn data {command}" in fastnn("data", command, "--help").out

@@ -1,4 +1,4 @@
-"""The bars, on a terminal; elsewhere there are none, as the other tests see."""
+"""The progress bars on a terminal; elsewhere there are none, as the other tests see."""
 
 import os
 import pty
@@ -34,7 +34,7 @@ def _read(terminal):
         return b""
 
 
-def test_training_draws_a_bar_with_loss_and_accuracy(on_a_terminal):
+def test_train_draws_a_bar_with_loss_and_accuracy(on_a_terminal):
     out, drawn = on_a_terminal("train", *SMALL, "--epochs", "4", "--json")
     assert out.startswith("{")
     assert "epoch 4 of 4: loss " in drawn
@@ -42,12 +42,12 @@ def test_training_draws_a_bar_with_loss_and_accuracy(on_a_terminal):
     assert "validation 0." in drawn
 
 
-def test_the_bar_moves_within_an_epoch(on_a_terminal):
+def test_train_moves_the_bar_within_an_epoch(on_a_terminal):
     _, drawn = on_a_terminal("train", "--hidden", "64", "--kernel", "naive", "--epochs", "1")
     assert drawn.count("epoch 1 of 1") > 4
 
 
-def test_a_comparison_draws_a_bar(on_a_terminal):
+def test_compare_draws_a_bar(on_a_terminal):
     out, drawn = on_a_terminal(
         *("compare", *SMALL[:2], "--kernels", "numba-naive", "--rounds", "2"),
         *("--seconds", "0.001", "--json"),

@@ -11,7 +11,9 @@ import pytest
 from fastnn import kernels
 from fastnn.checkpoint import load_network
 from fastnn.datasets import load
-from fastnn.experiments.run import FILES
+from fastnn.data import GRADIENT_DESCENTS
+from fastnn.experiments.directory import FILES
+from fastnn.optimizers import OPTIMIZERS
 
 SMALL = ("--hidden", "8", "--epochs", "3", "--kernel", "numpy")
 
@@ -34,33 +36,51 @@ def cold_start(everywhere, tmp_path_factory):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_the_defaults_read_digits_with_every_seed(fastnn, seed):
+def test_train_by_default_reads_digits_with_every_seed(fastnn, seed):
     assert fastnn("train", "--json", "--seed", seed).json["test_accuracy"] >= 0.97
 
 
-def test_a_sine_is_approximated(fastnn):
+def test_train_approximates_a_sine(fastnn):
     report = fastnn("train", "--data", "sine", "--json").json
     assert report["test_loss"] < 1e-3
     assert report["test_accuracy"] is None
     assert report["history"][-1]["val_accuracy"] is None
 
 
-@pytest.mark.parametrize("way", ["batch", "mini-batch", "stochastic"])
-def test_the_three_ways_of_gradient_descent(fastnn, way):
+@pytest.mark.parametrize("way", GRADIENT_DESCENTS)
+def test_train_with_each_gradient_descent(fastnn, way):
     report = fastnn("train", *SMALL, "--gradient-descent", way, "--json").json
     updates = {"batch": 1, "mini-batch": math.ceil(1292 / 32), "stochastic": 1292}
     assert report["updates"] == 3 * updates[way]
     assert report["batch_size"] == {"batch": 1292, "mini-batch": 32, "stochastic": 1}[way]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam", "adamw"])
-def test_every_optimizer_learns(fastnn, optimizer):
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_train_learns_with_each_optimizer(fastnn, optimizer):
     report = fastnn("train", "--optimizer", optimizer, "--kernel", "numpy", "--json").json
     assert report["test_accuracy"] > 0.95
 
 
+@pytest.mark.parametrize(("loss", "accuracy"), [("bce", 0.95), ("mse", None)])
+def test_train_classes_with_another_loss(fastnn, tmp_path, loss, accuracy):
+    run = tmp_path / "run"
+    report = fastnn("train", "--loss", loss, "--epochs", "20", "--out", run, "--json").json
+    assert report["settings"]["loss"] == loss
+    losses = [epoch["loss"] for epoch in report["history"]]
+    assert losses[-1] < losses[0] / 4
+    if accuracy is None:
+        assert report["test_accuracy"] is None
+    else:
+        assert report["test_accuracy"] > accuracy
+    found = fastnn("evaluate", run, "--json").json
+    assert found["test_loss"] == pytest.approx(report["test_loss"], rel=1e-6)
+    labels = fastnn("predict", run, "--data", "digits", "--json").json["predictions"]
+    right = load("digits").y_test == np.array(labels, int)
+    assert right.mean() > 0.9
+
+
 @pytest.mark.parametrize("kernel", [name for name in kernels.names() if name != "numpy"])
-def test_every_kernel_trains_to_the_same_losses(fastnn, kernel):
+def test_train_gives_the_same_losses_under_each_kernel(fastnn, kernel):
     options = ("--epochs", "1", "--hidden", "8", "--dtype", "float64", "--json")
     found = fastnn("train", "--kernel", kernel, *options).json
     expected = fastnn("train", "--kernel", "numpy", *options).json
@@ -70,7 +90,7 @@ def test_every_kernel_trains_to_the_same_losses(fastnn, kernel):
     assert found["test_loss"] == pytest.approx(expected["test_loss"], rel=1e-9)
 
 
-def test_json_report(fastnn):
+def test_train_json(fastnn):
     result = fastnn("train", *SMALL, "--threads", "1", "--seed", "5", "--json")
     assert (result.status, result.err) == (0, "")
     report = result.json
@@ -89,7 +109,7 @@ def test_json_report(fastnn):
     assert report["test_loss"] > 0
 
 
-def test_the_same_seed_gives_the_same_run_and_another_seed_another(fastnn):
+def test_train_repeats_a_run_with_the_same_seed(fastnn):
     def losses(seed):
         report = fastnn("train", *SMALL, "--seed", seed, "--json").json
         return [record["loss"] for record in report["history"]]
@@ -97,7 +117,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(fastnn):
     assert losses(1) == losses(1) != losses(2)
 
 
-def test_text_names_the_network_and_ends_with_the_accuracy(process):
+def test_train_text_names_the_network_and_ends_with_the_accuracy(process):
     result = process("train", *SMALL)
     lines = result.out.splitlines()
     assert (result.status, result.err) == (0, "")  # no bar where stderr is no terminal
@@ -107,12 +127,12 @@ def test_text_names_the_network_and_ends_with_the_accuracy(process):
     assert lines[-1].startswith("test accuracy 0.")
 
 
-def test_text_of_a_regression_ends_with_the_mean_squared_error(fastnn):
+def test_train_text_of_a_regression_ends_with_the_mean_squared_error(fastnn):
     result = fastnn("train", *SMALL, "--data", "sine", "--validation", "0")
     assert result.out.splitlines()[-1].startswith("test mean squared error ")
 
 
-def test_flags_precede_the_file_which_precedes_the_defaults(fastnn, tmp_path):
+def test_train_options_override_the_config_which_overrides_the_defaults(fastnn, tmp_path):
     path = tmp_path / "config.toml"
     path.write_text('hidden = [5, 4]\nepochs = 1\nkernel = "numpy"\nnesterov = false\n')
     settings = fastnn("train", "--config", path, "--epochs", "2", "--json").json["settings"]
@@ -121,11 +141,11 @@ def test_flags_precede_the_file_which_precedes_the_defaults(fastnn, tmp_path):
     assert settings["optimizer"] == "adam"
 
 
-def test_no_hidden_layer(fastnn):
+def test_train_without_a_hidden_layer(fastnn):
     assert fastnn("train", *SMALL, "--hidden", "none", "--json").json["sizes"] == [64, 10]
 
 
-def test_a_run_can_be_repeated_from_its_directory_alone(fastnn, tmp_path):
+def test_train_repeats_a_run_from_its_directory(fastnn, tmp_path):
     first, second = tmp_path / "runs" / "first", tmp_path / "second"
     report = fastnn("train", *SMALL, "--dropout", "0.1", "--out", first, "--json").json
     assert sorted(path.name for path in first.iterdir()) == sorted(FILES)
@@ -142,7 +162,7 @@ def test_a_run_can_be_repeated_from_its_directory_alone(fastnn, tmp_path):
     assert load_network(second / "weights.safetensors").sizes == (64, 8, 10)
 
 
-def test_numbers_that_are_not_finite_are_null_in_json(fastnn):
+def test_train_json_has_null_for_numbers_that_are_not_finite(fastnn):
     # The validation's loss overflows, the training's does not yet.
     report = fastnn(
         *("train", "--data", "sine", "--hidden", "none", "--kernel", "numpy", "--epochs", "1"),
@@ -153,7 +173,7 @@ def test_numbers_that_are_not_finite_are_null_in_json(fastnn):
     assert report["test_loss"] is None
 
 
-def test_data_of_ones_own_are_found_from_another_directory(fastnn, tmp_path, monkeypatch):
+def test_train_resume_finds_data_of_ones_own_from_another_directory(fastnn, tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     lines = [f"{a},{b},{'left' if a < 0 else 'right'}" for a, b in rng.normal(size=(200, 2))]
     (tmp_path / "points.csv").write_text("\n".join(lines))
@@ -166,7 +186,7 @@ def test_data_of_ones_own_are_found_from_another_directory(fastnn, tmp_path, mon
     assert report["test_accuracy"] > 0.9
 
 
-def test_the_defaults_read_digits_from_a_cold_start(cold_start):
+def test_train_by_default_reads_digits_from_a_cold_start(cold_start):
     out, err = cold_start.communicate(timeout=180)
     assert (cold_start.returncode, err) == (0, "")
     assert json.loads(out)["test_accuracy"] >= 0.97

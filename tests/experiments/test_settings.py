@@ -1,58 +1,70 @@
 import tomllib
-from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastnn import (
-    AdamW,
-    Dense,
-    Dropout,
-    Softmax,
-    Tanh,
-)
-from fastnn.datasets import load
-from fastnn.experiments.build import (
-    ACTIVATIONS,
-    INITIALIZERS,
-    OPTIMIZERS,
-    build_network,
-    build_optimizer,
-    build_schedule,
-    hold_out,
-)
+from fastnn import kernels
+from fastnn.data import GRADIENT_DESCENTS
 from fastnn.experiments.settings import (
-    BATCH_SIZES,
-    CHOICES,
-    LEARNING_RATES,
-    WEIGHT_DECAYS,
+    HIDDEN_LAYERS,
+    SETTINGS,
     Experiment,
     ExperimentError,
     read_settings,
 )
-from fastnn.initializers import GlorotUniform
-from fastnn.training import GRADIENT_DESCENTS
+from fastnn.initializers import INITIALIZERS
+from fastnn.layers import ACTIVATIONS
+from fastnn.losses import LOSSES
+from fastnn.optimizers import OPTIMIZERS
+from fastnn.plan import ENGINES
+from fastnn.schedules import SCHEDULES
 
-DIGITS = load("digits")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 
-def test_every_choice_is_one_that_can_be_built():
-    assert tuple(ACTIVATIONS) == CHOICES["activation"]
-    assert ("auto", *INITIALIZERS) == CHOICES["initializer"]
-    assert tuple(OPTIMIZERS) == CHOICES["optimizer"] == tuple(LEARNING_RATES)
-    assert GRADIENT_DESCENTS == CHOICES["gradient_descent"] == tuple(BATCH_SIZES)
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("layer", HIDDEN_LAYERS),
+        ("activation", ACTIVATIONS),
+        ("initializer", ["auto", *INITIALIZERS]),
+        ("gradient_descent", GRADIENT_DESCENTS),
+        ("loss", ["auto", *LOSSES]),
+        ("optimizer", OPTIMIZERS),
+        ("schedule", SCHEDULES),
+        ("engine", ENGINES),
+    ],
+)
+def test_setting_allows_every_choice_of_the_list_beside_the_classes(name, choices):
+    assert SETTINGS[name].choices == tuple(choices)
+    for choice in choices:
+        assert getattr(Experiment(**{name: choice}), name) == choice
 
 
-@pytest.mark.parametrize("name", CHOICES["optimizer"])
-def test_weight_decay_is_the_optimizers_own(name):
-    assert OPTIMIZERS[name]().weight_decay == WEIGHT_DECAYS[name]
+def test_setting_has_a_help_text_and_a_panel():
+    for setting in SETTINGS.values():
+        assert setting.text.endswith(".")
+        assert setting.panel in {"Data", "Network", "Training", "Computation"}
+
+
+def test_settings_that_allow_code_are_those_that_are_imported():
+    code = {name for name, setting in SETTINGS.items() if setting.code}
+    assert code == {"kernel", "layer", "activation", "loss", "optimizer"}
+    for name in code:
+        assert getattr(Experiment(**{name: "some.module:Name"}), name) == "some.module:Name"
+
+
+def test_experiment_takes_the_default_kernel(monkeypatch):
+    monkeypatch.delenv("FASTNN_KERNEL", raising=False)
+    assert Experiment().kernel == kernels.DEFAULT
+    monkeypatch.setenv("FASTNN_KERNEL", "naive")
+    assert Experiment().kernel == "naive"
 
 
 @given(data=TEXT, data_dir=st.none() | TEXT, hidden=st.lists(st.integers(1, 1000)))
-def test_toml_round_trip_of_text_and_sizes(data, data_dir, hidden):
+def test_experiment_survives_toml_with_any_text_and_sizes(data, data_dir, hidden):
     experiment = Experiment(data=data, data_dir=data_dir, hidden=tuple(hidden))
     assert Experiment(**tomllib.loads(experiment.to_toml())) == experiment
 
@@ -63,7 +75,7 @@ def test_toml_round_trip_of_text_and_sizes(data, data_dir, hidden):
     st.booleans(),
     st.booleans(),
 )
-def test_toml_round_trip_of_numbers(rate, share, nesterov, flush):
+def test_experiment_survives_toml_with_any_numbers(rate, share, nesterov, flush):
     experiment = Experiment(
         optimizer="sgd",
         learning_rate=rate,
@@ -77,27 +89,74 @@ def test_toml_round_trip_of_numbers(rate, share, nesterov, flush):
     assert Experiment(**tomllib.loads(experiment.to_toml())) == experiment
 
 
-def test_a_resolved_experiment_leaves_no_default_to_later_versions():
+def test_experiment_takes_numbers_of_other_types():
+    experiment = Experiment(learning_rate=1, dropout=np.float64(0.25), hidden=[3, 4])
+    assert (experiment.learning_rate, experiment.dropout) == (1.0, 0.25)
+    assert type(experiment.dropout) is float
+    assert experiment.hidden == (3, 4)
+
+
+def test_resolved_leaves_no_default_to_later_versions():
     resolved = Experiment().resolved()
-    open_still = {name for name, value in asdict(resolved).items() if value is None}
-    assert open_still == {"data_dir", "threads", "clip_norm"}
+    left = {name for name, value in resolved.as_dict().items() if value is None}
+    assert left == {"data_dir", "threads", "clip_norm"}
     assert resolved.resolved() == resolved
-    given = Experiment(learning_rate=1e-5, weight_decay=0.0, batch_size=7)
-    assert given.resolved() == given
+    chosen = Experiment(learning_rate=1e-5, weight_decay=0.0, batch_size=7)
+    assert chosen.resolved() == chosen
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_resolved_takes_the_weight_decay_of_the_optimizer_itself(name):
+    assert Experiment(optimizer=name).resolved().weight_decay == OPTIMIZERS[name]().weight_decay
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate"), [("sgd", 0.1), ("rmsprop", 0.001), ("adam", 0.001), ("adamw", 0.001)]
+)
+def test_resolved_takes_a_learning_rate_for_tens_of_epochs(optimizer, rate):
+    assert Experiment(optimizer=optimizer).resolved().learning_rate == rate
+
+
+def test_resolved_takes_the_defaults_of_an_optimizer_from_a_file(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from fastnn import SGD\n"
+        "class Own(SGD):\n"
+        "    def __init__(self, learning_rate=0.5, *, weight_decay=0.25, clip_norm=None):\n"
+        "        super().__init__(learning_rate)\n"
+        "class Bare(SGD):\n"
+        "    def __init__(self, learning_rate, *, weight_decay, clip_norm):\n"
+        "        super().__init__(learning_rate)\n"
+    )
+    own = Experiment(optimizer=f"{file}:Own").resolved()
+    assert (own.learning_rate, own.weight_decay) == (0.5, 0.25)
+    bare = Experiment(optimizer=f"{file}:Bare").resolved()
+    assert (bare.learning_rate, bare.weight_decay) == (0.001, 0.0)
+
+
+@pytest.mark.parametrize("way", GRADIENT_DESCENTS)
+def test_resolved_gives_a_batch_size_to_mini_batches_alone(way):
+    resolved = Experiment(gradient_descent=way).resolved()
+    assert resolved.batch_size == (32 if way == "mini-batch" else None)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"activation": "swish"}, "activation must be one of relu, .* not 'swish'"),
-        ({"optimizer": 3}, "optimizer must be text, not 3"),
+        ({"activation": "swish"}, "activation must be one of relu, .*NAME, not 'swish'"),
+        ({"layer": "conv"}, "layer must be one of dense, MODULE:NAME or FILE.py:NAME, not 'conv'"),
+        ({"loss": "mae"}, "loss must be one of auto, cross-entropy, bce, mse, .* not 'mae'"),
+        ({"optimizer": 3}, "optimizer must be one of sgd, .* not 3"),
+        ({"schedule": "mine.py:Linear"}, "schedule must be one of .* not 'mine.py:Linear'"),
         ({"data": ""}, "data must be text, not ''"),
+        ({"kernel": None}, "kernel must be text, not None"),
         ({"hidden": (64, 0)}, r"hidden must be whole numbers of at least 1, not \(64, 0\)"),
         ({"hidden": (1.5,)}, "hidden must be"),
         ({"hidden": 64}, "hidden must be .* not 64"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
         ({"epochs": True}, "epochs must be .* not True"),
         ({"epochs": None}, "epochs must be .* not None"),
+        ({"epochs": 1.0}, "epochs must be .* not 1.0"),
         ({"batch_size": -1}, "batch_size must be a whole number of at least 1, not -1"),
         ({"threads": 0}, "threads must be"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
@@ -116,9 +175,27 @@ def test_a_resolved_experiment_leaves_no_default_to_later_versions():
         ({"epochs": 3, "warmup": 3}, "warmup must be shorter than the run of 3 epochs"),
     ],
 )
-def test_what_is_not_allowed_is_named(settings, message):
-    with pytest.raises(ExperimentError, match=message):
+def test_experiment_error_names_the_setting_what_it_got_and_what_is_allowed(settings, message):
+    with pytest.raises(ExperimentError, match=f"^.*{message}") as caught:
         Experiment(**settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_replace_checks_what_changes():
+    with pytest.raises(ExperimentError, match="epochs must be"):
+        Experiment().replace(epochs=0)
+
+
+def test_experiment_is_not_changed():
+    with pytest.raises(AttributeError):
+        Experiment().epochs = 3
+
+
+def test_read_settings_returns_what_the_file_sets(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text('hidden = [5, 4]\nepochs = 2\nloss = "mine.py:Loss"\nlearning_rate = 1\n')
+    settings = {"hidden": (5, 4), "epochs": 2, "loss": "mine.py:Loss", "learning_rate": 1.0}
+    assert read_settings(path) == settings
 
 
 @pytest.mark.parametrize(
@@ -126,78 +203,15 @@ def test_what_is_not_allowed_is_named(settings, message):
     [
         (b"epochs = 3\nepoch = 4\n", "unknown key epoch; allowed are data, .* epochs"),
         (b"[train]\nepochs = 3\n", "unknown key train"),
-        (b"epochs 3\n", "is no TOML file: .*line 1"),
-        (b"data = '\xff'\n", "is no TOML file"),
+        (b"epochs 3\n", "is not a TOML file: .*line 1"),
+        (b"data = '\xff'\n", "is not a TOML file"),
+        (b"epochs = 0\n", "config.toml: epochs must be a whole number of at least 1, not 0"),
+        (b"hidden = '64'\n", "config.toml: hidden must be whole numbers .* not '64'"),
     ],
 )
-def test_a_file_that_is_no_configuration(tmp_path, content, message):
+def test_read_settings_error_names_the_file(tmp_path, content, message):
     path = tmp_path / "config.toml"
     path.write_bytes(content)
     with pytest.raises(ExperimentError, match=message) as caught:
         read_settings(path)
     assert str(path) in str(caught.value)
-
-
-def test_network_of_the_settings():
-    experiment = Experiment(hidden=(5, 4), activation="tanh", dropout=0.2, dtype="float64")
-    net = build_network(experiment, DIGITS, 0)
-    kinds = [Dense, Tanh, Dropout, Dense, Tanh, Dropout, Dense, Softmax]
-    assert [type(layer) for layer in net.layers] == kinds
-    assert (net.sizes, net.dtype) == ((64, 5, 4, 10), np.float64)
-    linear = build_network(Experiment(hidden=()), load("sine"), 0)
-    assert [type(layer) for layer in linear.layers] == [Dense]
-
-
-@pytest.mark.parametrize(
-    ("activation", "hidden", "last"),
-    [
-        ("relu", HeNormal, GlorotUniform),
-        ("leaky-relu", HeNormal, GlorotUniform),
-        ("sigmoid", GlorotUniform, GlorotUniform),
-    ],
-)
-def test_automatic_initializer(activation, hidden, last):
-    net = build_network(Experiment(activation=activation), DIGITS, 0)
-    dense = [layer for layer in net.layers if isinstance(layer, Dense)]
-    assert [type(layer.initializers["weights"]) for layer in dense] == [hidden, last]
-
-
-def test_named_initializer_is_that_of_every_layer():
-    net = build_network(Experiment(initializer="zeros"), DIGITS, 0)
-    assert not net.parameters.flat.any()
-
-
-def test_optimizer_of_the_settings():
-    experiment = Experiment(optimizer="sgd", momentum=0.8, nesterov=True, clip_norm=2.0)
-    sgd = build_optimizer(experiment.resolved(), 10)
-    assert (sgd.momentum, sgd.nesterov, sgd.clip_norm, sgd.weight_decay) == (0.8, True, 2.0, 0.0)
-    adamw = build_optimizer(Experiment(optimizer="adamw", weight_decay=0.5).resolved(), 10)
-    assert isinstance(adamw, AdamW)
-    assert adamw.weight_decay == 0.5
-
-
-def test_schedules_count_in_epochs():
-    base = Experiment(learning_rate=1.0, epochs=4)
-    constant = build_schedule(base, 10)
-    assert [constant(0), constant(39)] == [1.0, 1.0]
-    step = build_schedule(
-        replace(base, schedule="step", decay_every=2, decay_factor=0.1), steps_per_epoch=10
-    )
-    assert [step(19), step(20), step(39)] == [1.0, 0.1, 0.1]
-    cosine = build_schedule(replace(base, schedule="cosine"), 10)
-    assert [cosine(0), cosine(20), cosine(40)] == pytest.approx([1.0, 0.5, 0.0])
-    warm = build_schedule(replace(base, schedule="cosine", warmup=2), 10)
-    assert [warm(9), warm(20), warm(30), warm(40)] == pytest.approx([0.5, 1.0, 0.5, 0.0])
-
-
-def test_held_out_samples_are_a_share_of_each_class():
-    y = np.repeat([0, 1, 2], [100, 50, 1])
-    marked = hold_out(y, 0.1, np.random.default_rng(0))
-    assert [marked[y == label].sum() for label in range(3)] == [10, 5, 0]
-    assert not hold_out(y, 0.0, np.random.default_rng(0)).any()
-    assert hold_out(np.zeros((30, 2)), 0.1, np.random.default_rng(0)).sum() == 3
-
-
-def test_a_share_that_is_no_sample_is_refused():
-    with pytest.raises(ValueError, match=r"validation=0.01 of 20 training samples"):
-        hold_out(np.arange(20) % 2, 0.01, np.random.default_rng(0))

@@ -34,7 +34,7 @@ def run(fastnn, tmp_path):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_a_longer_run_is_one_that_was_never_stopped(fastnn, tmp_path, optimizer):
+def test_resume_to_more_epochs_gives_the_run_that_was_never_stopped(fastnn, tmp_path, optimizer):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     options = (*OPTIONS, "--optimizer", optimizer)
     fastnn("train", *options, "--epochs", 7, "--out", whole)
@@ -70,7 +70,7 @@ def test_a_kernel_from_a_file_is_found_from_another_directory(fastnn, tmp_path, 
     fastnn("train", "--resume", parts, "--epochs", 4).assert_error(str(file), "No such file")
 
 
-def test_denormals_stay_flushed(fastnn, tmp_path):
+def test_resume_still_flushes_denormals(fastnn, tmp_path):
     """Where all features are 0, weights decay by half in each step, for hundreds of steps."""
     (tmp_path / "zeros.csv").write_text("".join(f"0,{i % 2}\n" for i in range(20)))
     options = ("--data", tmp_path / "zeros.csv", "--hidden", "none", "--optimizer", "sgd")
@@ -94,7 +94,7 @@ def test_denormals_stay_flushed(fastnn, tmp_path):
         (signal.SIGKILL, -signal.SIGKILL, None),
     ],
 )
-def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(
+def test_resume_continues_a_stopped_run_as_if_it_had_never_stopped(
     start, fastnn, tmp_path, number, status, word
 ):
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
@@ -105,7 +105,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(
     assert (running.returncode, out) == (status, "")
     if word:
         (line,) = err.splitlines()
-        assert line.startswith(f"fastnn: {word}; {stopped} keeps")
+        assert line.startswith(f"fastnn: {word}; {stopped} keeps the last complete epoch")
         assert f"--resume {stopped}" in line
     else:
         assert err == ""
@@ -116,7 +116,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(
     assert history(stopped) == history(whole)
 
 
-def test_ctrl_c_without_a_directory_says_that_nothing_is_kept(start, tmp_path):
+def test_train_without_out_says_on_ctrl_c_that_nothing_is_kept(start, tmp_path):
     running = start("train", "--kernel", "naive", "--epochs", 10**6)
     # It is training once it has used more than what the imports take.
     while cpu_seconds(running.pid) < 2:
@@ -125,7 +125,7 @@ def test_ctrl_c_without_a_directory_says_that_nothing_is_kept(start, tmp_path):
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=20)
     assert (running.returncode, out) == (130, "")
-    assert err == "fastnn: interrupted; nothing is kept, for want of --out\n"
+    assert err == "fastnn: interrupted; nothing is kept without --out\n"
 
 
 def wait_for_epochs(running, directory, epochs):
@@ -140,7 +140,7 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_a_run_that_was_stopped_before_its_first_epoch_begins_anew(fastnn, tmp_path, monkeypatch):
+def test_resume_of_a_run_stopped_before_its_first_epoch_begins_anew(fastnn, tmp_path, monkeypatch):
     def stop(*arguments, **keywords):
         raise Interrupted(signal.SIGTERM)
 
@@ -152,14 +152,14 @@ def test_a_run_that_was_stopped_before_its_first_epoch_begins_anew(fastnn, tmp_p
     assert weights(tmp_path / "stopped") == weights(tmp_path / "whole")
 
 
-def test_a_run_that_has_ended_tells_its_result_again(fastnn, run):
+def test_resume_of_a_complete_run_reports_its_result_again(fastnn, run):
     before = weights(run)
     report = json.loads((run / "run.json").read_text())
     assert fastnn("train", "--resume", run, "--json").json == report
     assert weights(run) == before
 
 
-def test_fewer_epochs_than_there_are(fastnn, run):
+def test_resume_refuses_fewer_epochs_than_there_are(fastnn, run):
     config = (run / "config.toml").read_text()
     fastnn("train", "--resume", run, "--epochs", 3).assert_error(str(run), "4 epochs already")
     assert (run / "config.toml").read_text() == config
@@ -174,11 +174,11 @@ def test_fewer_epochs_than_there_are(fastnn, run):
         (("--config", "some.toml", "--no-nesterov"), "not --nesterov, --config"),
     ],
 )
-def test_a_run_goes_on_with_its_own_settings(fastnn, run, options, names):
+def test_resume_refuses_other_settings(fastnn, run, options, names):
     fastnn("train", "--resume", run, *options).assert_error("--epochs is allowed", names)
 
 
-def test_a_cosine_cannot_be_lengthened(fastnn, tmp_path):
+def test_resume_refuses_to_lengthen_a_cosine(fastnn, tmp_path):
     run = tmp_path / "run"
     fastnn("train", "--hidden", "4", "--schedule", "cosine", "--epochs", 2, "--out", run)
     result = fastnn("train", "--resume", run, "--epochs", 3)
@@ -186,7 +186,7 @@ def test_a_cosine_cannot_be_lengthened(fastnn, tmp_path):
     assert fastnn("train", "--resume", run, "--epochs", 2).status == 0
 
 
-def test_changed_data(fastnn, tmp_path):
+def test_resume_refuses_changed_data(fastnn, tmp_path):
     data, run = tmp_path / "points.csv", tmp_path / "run"
     data.write_text("".join(f"{i % 7}.5,{i % 2}\n" for i in range(40)))
     fastnn("train", "--hidden", "4", "--epochs", 1, "--data", data, "--out", run)
@@ -195,13 +195,13 @@ def test_changed_data(fastnn, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["config.toml", "run.json", "training.safetensors"])
-def test_a_directory_without_a_whole_run(fastnn, run, name):
+def test_resume_refuses_a_directory_without_a_complete_run(fastnn, run, name):
     (run / name).unlink()
-    fastnn("train", "--resume", run).assert_error(str(run), "holds no run", name)
+    fastnn("train", "--resume", run).assert_error(str(run), "does not hold a run", name)
 
 
 @pytest.mark.parametrize("name", ["config.toml", "run.json", "training.safetensors"])
-def test_a_truncated_file(fastnn, run, name):
+def test_resume_refuses_a_truncated_file(fastnn, run, name):
     content = (run / name).read_bytes()
     (run / name).write_bytes(content[: len(content) * 2 // 3] + b"\n}")
     before = weights(run)
@@ -209,7 +209,7 @@ def test_a_truncated_file(fastnn, run, name):
     assert weights(run) == before
 
 
-def test_the_state_of_another_network(fastnn, run, tmp_path):
+def test_resume_refuses_the_state_of_another_network(fastnn, run, tmp_path):
     other = tmp_path / "other"
     fastnn("train", "--hidden", "7", "--epochs", 1, "--out", other)
     shutil.copy(other / "training.safetensors", run)
