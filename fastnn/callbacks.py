@@ -60,7 +60,7 @@ class EarlyStopping:
 
 
 class TerminateOnNaN:
-    """Stop when the loss or a weight is no finite number any more, and say since which step."""
+    """Stop when the loss or a weight becomes NaN or infinite, and say at which step it did."""
 
     def __call__(self, training: Training) -> None:
         """Look at the newest epoch's loss, and at the weights it left."""

@@ -50,7 +50,7 @@ def load_network(
     Raises
     ------
     CheckpointError
-        The file is no safetensors, is truncated, or holds no FastNN network.
+        The file is not a whole safetensors file, or does not hold a FastNN network.
     FileNotFoundError
 
     """

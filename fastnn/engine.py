@@ -182,7 +182,7 @@ class Steps:
         self._steps_at_once = 1
 
     def run(self, execution: Execution, steps: int) -> None:
-        """Run an execution so many times."""
+        """Run an execution a number of times."""
         if self.engine == "compiled":
             self._run_compiled(execution, steps)
             return

@@ -24,7 +24,7 @@ class Predictor:
     Parameters
     ----------
     prepare : callable
-        Takes a number of rows, and returns what computes the outputs for so many.
+        Takes a number of rows, and returns what computes the outputs for them.
     n_in, n_out : int
     dtype : numpy.dtype
     batch_size : int, optional
@@ -43,7 +43,7 @@ class Predictor:
         self._prepare = prepare
         self._n_in, self._n_out, self._dtype = n_in, n_out, dtype
         self.batch_size = batch_size
-        # What nobody is running. Threads take it by pop and append, which are atomic.
+        # What is not running at present. Threads use pop and append, which are atomic.
         self._idle: dict[int, list[Bound]] = {}
         self._remembering = Lock()
         if batch_size is not None:

@@ -41,7 +41,7 @@ class Layer:
 
     # What the network has to know of a layer.
     needs_random: ClassVar[bool] = False  # draws from ``plan.random_state`` in training
-    reads_output: ClassVar[bool] = True  # `backward` reads ``y``: nobody may overwrite it
+    reads_output: ClassVar[bool] = True  # `backward` reads ``y``, which must not be overwritten
     gives_probabilities: ClassVar[bool] = False  # what a loss computes along with itself
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -110,7 +110,7 @@ class Sequential:
         return self._predictor(x)
 
     def predictor(self, batch_size: int | None = None) -> Predictor:
-        """Return ``net(x)`` as a callable that has its plan made, and its passes compiled.
+        """Return a callable that computes ``net(x)``, with its plan made and its ops compiled.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class Sequential:
         return Predictor(self._bound, self.n_in, self.n_out, self.dtype, batch_size)
 
     def _bound(self, rows: int) -> Bound:
-        """Return what computes the outputs for so many rows."""
+        """Return what computes the outputs for a number of rows."""
         plan = Plan(self.kernel, self.dtype)
         plan.output(self.plan_forward(plan, plan.input(rows, self.n_in))[-1])
         return Execution(plan, threads=False).bind()

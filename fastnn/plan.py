@@ -148,7 +148,7 @@ class Plan:
         self.outputs: Array | None = None
         self._part, self._layer = "", ""
         self._allocated: list[Array] = []
-        self._free: Array | None = None  # nobody reads it any more
+        self._free: Array | None = None  # read by nothing but the next layer
 
     @contextmanager
     def section(self, part: str, layer: str = "") -> Iterator[None]:
@@ -183,7 +183,7 @@ class Plan:
         return y
 
     def release(self, y: Array | None) -> None:
-        """Say that nobody is going to read `y` but the next layer, which may overwrite it."""
+        """Say that nothing but the next layer is going to read `y`, which it may overwrite."""
         self._free = y
 
     def matmul(self, a: Array, b: Array, out: Array) -> None:
@@ -268,7 +268,7 @@ class Plan:
         self.calls.append(Call(self._part, self._layer, op, args, flops))
 
     def _fuses_with_bias(self, x: Array) -> bool:
-        """Return whether the last call adds a bias to `x`, which nobody else reads."""
+        """Return whether the last call adds a bias to `x`, which nothing else reads."""
         if not self.calls or self._free is not x:
             return False
         last = self.calls[-1]

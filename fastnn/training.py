@@ -99,7 +99,7 @@ def fit(
         Samples a step in ``mini-batch`` descent, 32 where not given; the last batch of an
         epoch may be smaller.
     epochs : int
-        Number of passes over the data, those of `history` included.
+        Number of passes over the data, including those in `history`.
     gradient_descent : {"batch", "mini-batch", "stochastic"}
         A step is made from all samples, from `batch_size` samples, or from a single one.
     validation_data : tuple of (x, y), optional
@@ -207,7 +207,7 @@ class _EpochLoop:
         net.plan_step(plan, inputs, targets, loss, self.training.optimizer, self.totals)
         return Execution(plan)
 
-    @np.errstate(all="ignore")  # a diverging network is told by its loss, under any kernel
+    @np.errstate(all="ignore")  # a diverging network shows in its loss, under any kernel
     def run(self) -> tuple[Evaluation, float]:
         """Run one epoch; return its mean loss and accuracy, and the seconds of its steps."""
         began = time.perf_counter()

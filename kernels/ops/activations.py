@@ -1,7 +1,7 @@
 """Activations as functions of one number, and how gradients pass back through them.
 
 `fastnn.kernels.ops.elementwise` makes ops of them. A gradient function turns ``dy``, the gradient
-with respect to what came out, into ``dx``, and is told what came out: ``f_gradient(y, dy)``. An
+with respect to the output, into ``dx``, given the output as well: ``f_gradient(y, dy)``. An
 activation that has to know what came in as well has ``f_gradient(x, y, dy)``.
 """
 

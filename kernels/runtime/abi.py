@@ -147,7 +147,7 @@ def _load_number(context: Any, builder: ir.IRBuilder, kind: NumbaType, slots: ir
 
 
 def _load_array(context: Any, builder: ir.IRBuilder, kind: NumbaType, slots: ir.Value) -> ir.Value:  # noqa: ANN401
-    """Build Numba's array of an address, a shape and strides; nobody counts references to it."""
+    """Build Numba's array of an address, a shape and strides; references to it are not counted."""
     address, *sizes = (builder.load(_after(builder, slots, i)) for i in range(1 + 2 * kind.ndim))
     array = make_array(kind)(context, builder)
     data = context.get_data_type(kind.dtype)

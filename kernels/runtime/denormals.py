@@ -1,15 +1,15 @@
-"""Flush to zero: denormal numbers count as 0 on the thread that asks for it.
+"""Flush to zero: denormal numbers count as 0 on a thread in this mode.
 
-Numbers below the smallest normal one (1.2e-38 in float32) are stored with fewer and fewer
-bits, and processors compute with them by a detour of many cycles. Where weights or gradients
-fade away, all arithmetic goes through there and a training slows down several-fold. In
-another mode, processors take denormal operands and results as 0 and lose no time. Bits change
-by it, so that it is off until somebody asks for it.
+Numbers below the smallest normal one (1.2e-38 in float32) are stored with fewer and fewer bits,
+and many processors take a detour of a hundred cycles and more to compute with them. Where weights
+or gradients fade away, all arithmetic goes through there, and a training slows down several-fold.
+In flush-to-zero mode, processors take denormal operands and results as 0 and lose no time, but
+the bits of results may differ.
 
-The mode is kept in a register of each thread. `exchange_mode` and `restore_mode` are for
-compiled code, which calls them on every thread that it computes on; `flushed` is for Python,
-where it concerns all that the thread computes meanwhile, by NumPy as well, but not the work
-that other threads do for it.
+The mode is a register of each thread. `exchange_mode` and `restore_mode` are for compiled code,
+which calls them on every thread that it computes on. `flushed` is for Python: it holds for all
+that the calling thread computes meanwhile, by NumPy as well, but not for the work that other
+threads do for it.
 """
 
 import platform

@@ -84,8 +84,8 @@ class Program:
         Every argument that lies in `inputs` or in `outputs`, whole or a part of it, then lies at
         the same place of `x` or of `out`. The function takes C-contiguous, aligned, writeable
         arrays of the dtype of `inputs`, and raises TypeError for others. If `x` has another shape
-        than `inputs`, nothing is computed, and it returns False. It keeps the program for itself:
-        nobody else may run it meanwhile.
+        than `inputs`, nothing is computed, and it returns False. Until it returns, the program must
+        not be run in any other way.
 
         Parameters
         ----------

@@ -11,18 +11,18 @@ launched from several Python threads at once; the third layer, ``workqueue``, th
 process. Where it is what Numba would take, compiled kernels are held to one thread and the
 logger ``fastnn.kernels.runtime.threads`` says so.
 
-A thread of OpenMP that has nothing to do *spins* for a while, so that the next launch finds it
-awake, and only then sleeps, so that it is out of the way of other threads. GNU's library spins
-for milliseconds. So long does a launch take, too, whenever the system puts the thread that it
-wakes on the core of the one that waits for it; or where BLAS is used in turn, whose threads
-spin as well. A tenth of a millisecond or two is about what it takes to wake a thread, and longer
-than the pauses between the products of a training step: it is the default here, unless
-``GOMP_SPINCOUNT`` or ``OMP_WAIT_POLICY`` in the environment have another.
+An idle thread of OpenMP *spins* for a while, so that the next launch finds it awake, and then
+sleeps, so that it is out of the way of others. GNU's library spins for milliseconds, and a launch
+takes as long whenever the system puts the thread that it wakes on the core of the one that waits
+for it, or when BLAS, whose threads spin as well, is used by turns. The default here is a tenth of
+a millisecond or two: about what it takes to wake a thread, and longer than the pauses between the
+products of a training step. ``GOMP_SPINCOUNT`` and ``OMP_WAIT_POLICY`` in the environment take
+precedence.
 
 OpenMP's threads do not survive a ``fork``, and Numba ends a child process that launches them
-all the same. Compiled kernels in a child whose parent had launched them are therefore held to
-one thread; BLAS, which starts threads anew, keeps its number. A process that is to use all
-cores is one started with ``spawn``, or forked before the first product on several threads.
+nevertheless. In a child whose parent had launched them, compiled kernels are therefore held to
+one thread; BLAS, which starts its threads anew, keeps its number. To use all cores in a child,
+start it with ``spawn``, or fork before the first product on several threads.
 """
 
 import logging
@@ -145,7 +145,7 @@ def set_num_threads(n: int) -> None:
         )
     with _process.setting:
         # threadpoolctl lets one Python thread at a time speak for OpenBLAS, the first that did;
-        # the number here is the process's, and whoever sets it speaks.
+        # the number here is the process's, and any thread may set it.
         OpenBLASController.clear_controlling_thread(force=True)
         threadpool_limits(limits=n, user_api="blas")  # stays, since it is not used as a context
         if _process.max_threads > 1:
@@ -160,7 +160,7 @@ set_numba_threads: Any = types.ExternalFunction("set_num_threads", types.void(ty
 
 
 def load_threads() -> None:
-    """Load the library whose functions compiled code calls for threads: before compiling it."""
+    """Load the library of threads; to be called before compiling code that uses it."""
     numba.get_num_threads()
 
 
