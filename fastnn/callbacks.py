@@ -6,11 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from fastnn.checkpoint import save_training, write_atomically
+from fastnn.kernels.interface import Array
 from fastnn.training import StopTraining, Training
+
+MONITORS = ("val_loss", "loss", "val_accuracy", "accuracy")
 
 
 class EarlyStopping:
     """Stop when the monitored figure has not improved for some epochs.
+
+    It begins anew with each training, and decides as Keras's callback of this name does.
 
     Parameters
     ----------
@@ -19,9 +24,17 @@ class EarlyStopping:
     patience : int
         Number of epochs without improvement that are waited for.
     min_delta : float
-        What counts as improvement.
+        By how much a figure has to be better to be an improvement; its sign does not count.
     restore_best_weights : bool
-        Whether the network gets the weights of its best epoch back when it stops.
+        Whether the network gets the weights of its best epoch back at the end: when it stops, but
+        also after the last epoch, Ctrl-C, or a loss that is not finite.
+
+    Attributes
+    ----------
+    best : float or None
+        The best figure of the training so far.
+    best_epoch : int
+        Its epoch; 0 before there is one.
 
     """
 
@@ -33,14 +46,24 @@ class EarlyStopping:
         *,
         restore_best_weights: bool = True,
     ) -> None:
-        allowed = ("val_loss", "loss", "val_accuracy", "accuracy")
-        if monitor not in allowed:
-            raise ValueError(f"monitor must be one of {', '.join(allowed)}, not {monitor!r}")
-        if patience < 0:
-            raise ValueError(f"patience must be at least 0, not {patience}")
-        self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
+        if monitor not in MONITORS:
+            raise ValueError(f"monitor must be one of {', '.join(MONITORS)}, not {monitor!r}")
+        _check_whole("patience", patience, at_least=0)
+        if not math.isfinite(min_delta):
+            raise ValueError(f"min_delta must be a finite number, not {min_delta!r}")
+        self.monitor, self.patience, self.min_delta = monitor, patience, abs(min_delta)
         self.restore_best_weights = restore_best_weights
-        self.best, self.best_epoch = math.inf, 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.best: float | None = None
+        self.best_epoch = 0
+        self._waited = 0
+        self._best_weights: Array | None = None
+
+    def on_train_begin(self, training: Training) -> None:
+        """Forget an earlier training."""
+        self._begin()
 
     def __call__(self, training: Training) -> None:
         """Compare the newest epoch with the best one so far."""
@@ -48,15 +71,26 @@ class EarlyStopping:
         value = getattr(record, self.monitor)
         if value is None:
             raise ValueError(f"early stopping monitors {self.monitor}, but there is none")
-        if self.monitor.endswith("accuracy"):
-            value = -value
-        if value < self.best - self.min_delta:
-            self.best, self.best_epoch = value, record.epoch
-            self.best_weights = training.net.parameters.flat.copy()
-        elif record.epoch - self.best_epoch >= max(self.patience, 1):
-            if self.restore_best_weights and self.best_epoch:
-                training.net.parameters.flat[:] = self.best_weights
+        self._waited += 1
+        if self._is_better(value):
+            self.best, self.best_epoch, self._waited = value, record.epoch, 0
+            if self.restore_best_weights:
+                self._best_weights = training.net.parameters.flat.copy()
+        elif self._waited >= self.patience:
             raise StopTraining(f"{self.monitor} has not improved since epoch {self.best_epoch}")
+
+    def _is_better(self, value: float) -> bool:
+        if self.best is None:
+            return True
+        if self.monitor.endswith("accuracy"):
+            return value - self.min_delta > self.best
+        return value + self.min_delta < self.best
+
+    def on_train_end(self, training: Training) -> None:
+        """Bring the best weights back."""
+        if self._best_weights is not None:
+            training.net.parameters.flat[:] = self._best_weights
+            training.has_best_weights = True
 
 
 class TerminateOnNaN:
@@ -81,6 +115,8 @@ class TerminateOnNaN:
 class Checkpoint:
     """Save everything that the training needs to go on, after each `every` epochs.
 
+    Where `EarlyStopping` has brought back the best weights, they are saved in the end.
+
     Parameters
     ----------
     path : path-like
@@ -89,15 +125,21 @@ class Checkpoint:
 
     """
 
+    saves = True  # its end comes after those of callbacks that change the network
+
     def __init__(self, path: str | Path, every: int = 1) -> None:
-        if every < 1:
-            raise ValueError(f"every must be at least 1, not {every}")
+        _check_whole("every", every, at_least=1)
         self.path, self.every = Path(path), every
 
     def __call__(self, training: Training) -> None:
         """Save, where the number of epochs says so."""
         epoch = training.history[-1].epoch
         if epoch % self.every == 0 or epoch == training.epochs:
+            save_training(training, self.path)
+
+    def on_train_end(self, training: Training) -> None:
+        """Save the best weights, if they have been restored."""
+        if training.has_best_weights:
             save_training(training, self.path)
 
 
@@ -120,3 +162,8 @@ class CSVLogger:
         if len(training.history) == 1 and self.path.exists():
             raise FileExistsError(f"{self.path} exists already and is not overwritten")
         write_atomically(self.path, training.history.to_csv().encode())
+
+
+def _check_whole(name: str, value: object, *, at_least: int) -> None:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < at_least:
+        raise ValueError(f"{name} must be a whole number of at least {at_least}, not {value!r}")

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from fastnn.kernels.arrays import check_numbers
 from fastnn.kernels.interface import Array
 from fastnn.losses import Loss, Targets
 from fastnn.plan import Plan
@@ -81,7 +82,9 @@ def check_inputs(x: npt.ArrayLike, n_in: int, dtype: np.dtype[np.floating]) -> A
         The shape is another.
 
     """
-    x = np.asarray(x)
+    if isinstance(x, ScaledBytes):
+        x = ScaledBytes(x.values, dtype)  # divided in the dtype that is wanted
+    x = check_numbers("x", x)
     if x.ndim != 2 or x.shape[1] != n_in:
         raise ValueError(f"x has shape {x.shape}; (samples, {n_in}) is needed")
     return np.ascontiguousarray(x, dtype)
@@ -104,8 +107,10 @@ def check_data(
         They do not fit the network, the loss or one another, are not finite, or there are none.
 
     """
-    as_bytes = isinstance(x, ScaledBytes) and x.dtype == dtype and x.shape[1] == n_in
-    inputs: Inputs = x if as_bytes else check_inputs(x, n_in, dtype)  # type: ignore[assignment]
+    as_bytes = isinstance(x, ScaledBytes) and x.shape[1] == n_in
+    inputs: Inputs = (
+        ScaledBytes(x.values, dtype) if as_bytes else check_inputs(x, n_in, dtype)  # type: ignore[union-attr]
+    )
     targets = loss.targets(y, n_out, dtype)
     if len(inputs) != len(targets):
         raise ValueError(f"x has {len(inputs)} samples, y has {len(targets)}")

@@ -17,6 +17,7 @@ from fastnn.kernels import ops
 from fastnn.kernels.interface import Array
 from fastnn.kernels.runtime.abi import entry_point
 from fastnn.kernels.runtime.compiling import compiled
+from fastnn.kernels.runtime.denormals import flushed
 from fastnn.kernels.runtime.program import Line, Program
 from fastnn.kernels.runtime.threads import MAX_THREADS
 from fastnn.plan import ENGINES, MATMUL, MAX_STEPS_AT_ONCE, Call, Elementwise, Op, Plan
@@ -78,7 +79,7 @@ class Execution:
         for piece in self._pieces:
             piece()
 
-    def bind(self) -> Bound:
+    def bind(self, *, flush_denormals: bool = True) -> Bound:
         """Return a function ``run(x, out)``, which computes the plan's outputs from its inputs.
 
         A plan that is compiled reads `x` and writes `out` where they are.
@@ -87,14 +88,15 @@ class Execution:
         if inputs is None or outputs is None:
             raise ValueError("the plan has no declared input and output")
         if self.program is not None:
-            return self.program.bind(inputs, outputs)
+            return self.program.bind(inputs, outputs, flush_denormals=flush_denormals)
 
         def run(x: Array, out: Array) -> bool:
             if type(x) is not np.ndarray or x.shape != inputs.shape or x.dtype != inputs.dtype:
                 return False
-            inputs[...] = x
-            self.run()
-            out[...] = outputs
+            with flushed(flush_denormals):
+                inputs[...] = x
+                self.run()
+                out[...] = outputs
             return True
 
         return run

@@ -40,7 +40,6 @@ class Layer:
     stream = 0
 
     # What the network has to know of a layer.
-    needs_random: ClassVar[bool] = False  # draws from ``plan.random_state`` in training
     reads_output: ClassVar[bool] = True  # `backward` reads ``y``, which must not be overwritten
     gives_probabilities: ClassVar[bool] = False  # what a loss computes along with itself
 
@@ -269,8 +268,6 @@ class Dropout(Layer):
 
     """
 
-    needs_random = True
-
     def __init__(self, rate: float = 0.5) -> None:
         if not 0 <= rate < 1:
             raise ValueError(f"rate must be at least 0 and below 1, not {rate!r}")
@@ -280,17 +277,19 @@ class Dropout(Layer):
         """``y = x · mask / (1 - rate)`` in training, ``x`` itself otherwise."""
         if not plan.training:
             return x
-        y = plan.zeros(*x.shape)
-        plan.call("dropout", plan.contiguous(x), self.rate, plan.random_state, self.stream, y)
-        return y
+        return self._mask(plan, x)
 
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
         """``dx = dy · mask / (1 - rate)``: the same op draws the same mask again."""
         if not plan.training:
             return dy
-        dx = plan.zeros(*x.shape)
-        plan.call("dropout", plan.contiguous(dy), self.rate, plan.random_state, self.stream, dx)
-        return dx
+        return self._mask(plan, dy)
+
+    def _mask(self, plan: Plan, x: Array) -> Array:
+        y, x = plan.zeros(*x.shape), plan.contiguous(x)
+        scale = 1 / (1 - self.rate)
+        plan.call("dropout", x, self.rate, scale, plan.random_state, self.stream, y)
+        return y
 
     def config(self) -> dict[str, int | float]:
         """``rate``."""

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn import kernels
+from fastnn.kernels.arrays import check_numbers
 from fastnn.kernels.finding import class_of
 from fastnn.kernels.interface import Array
 from fastnn.layers import Layer, Sigmoid, Softmax
@@ -88,14 +89,57 @@ class Loss:
             )
         return True
 
-    def __call__(self, outputs: Array, y: npt.ArrayLike) -> float:
-        """Return the mean loss of `outputs` (scores, where `activation` is not None)."""
-        totals, _ = self._evaluate(outputs, y)
-        return float(totals[0]) / len(outputs)
+    def __call__(
+        self, outputs: npt.ArrayLike, y: npt.ArrayLike, *, probabilities: bool | None = None
+    ) -> float:
+        """Return the mean loss of some outputs.
 
-    def gradient(self, outputs: Array, y: npt.ArrayLike) -> Array:
-        """Return the gradient of the mean loss with respect to `outputs`."""
-        return self._evaluate(outputs, y)[1]
+        Parameters
+        ----------
+        outputs : array-like of shape (m, n_outputs)
+            Scores, where `activation` is not None, or probabilities: what ``net(x)`` gives if the
+            network ends in that activation.
+        y : array-like
+            Targets as the loss takes them.
+        probabilities : bool, optional
+            Which of the two `outputs` are. Where it is not given, outputs that may well be
+            probabilities are refused: to take them for scores would apply the activation twice.
+
+        Raises
+        ------
+        ValueError
+            Outputs and targets do not fit one another, or it is not clear what the outputs are.
+
+        """
+        outputs = self._scores(outputs, probabilities)
+        return float(self._evaluate(outputs, y)[0][0]) / len(outputs)
+
+    def gradient(
+        self, outputs: npt.ArrayLike, y: npt.ArrayLike, *, probabilities: bool | None = None
+    ) -> Array:
+        """Return the gradient of the mean loss with respect to the scores; see `__call__`."""
+        return self._evaluate(self._scores(outputs, probabilities), y)[1]
+
+    def _scores(self, outputs: npt.ArrayLike, probabilities: bool | None) -> Array:
+        """Return outputs as scores."""
+        scores = _floats("outputs", outputs)
+        if scores.ndim != 2 or not len(scores):
+            raise ValueError(f"outputs have shape {scores.shape}; (samples, n_outputs) is needed")
+        if self.activation is None:
+            return scores
+        if probabilities is None and self._may_be_probabilities(scores):
+            raise ValueError(
+                f"outputs may be probabilities, but {self} is computed on scores, before the "
+                f"{self.activation.__name__}: say probabilities=True or probabilities=False"
+            )
+        return self._scores_of(scores) if probabilities else scores
+
+    def _may_be_probabilities(self, outputs: Array) -> bool:
+        return False
+
+    def _scores_of(self, probabilities: Array) -> Array:
+        """Return scores of which the activation makes these probabilities."""
+        raise NotImplementedError
 
     def _evaluate(self, outputs: Array, y: npt.ArrayLike) -> tuple[Array, Array]:
         from fastnn.engine import Execution  # noqa: PLC0415 - loads Numba
@@ -105,8 +149,9 @@ class Loss:
             raise ValueError(f"outputs have {len(outputs)} rows, y has {len(targets)}")
         plan = Plan(kernels.get("numpy"), outputs.dtype)  # no product in it: any kernel will do
         totals = np.zeros(3)
-        gradient = self.plan(plan, np.ascontiguousarray(outputs), targets, totals)
-        Execution(plan).run()
+        gradient = self.plan(plan, outputs, targets, totals)
+        with np.errstate(all="ignore"):
+            Execution(plan).run()
         return totals, gradient
 
     def __repr__(self) -> str:
@@ -127,6 +172,8 @@ class SoftmaxCrossEntropy(Loss):
     def targets(self, y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Targets:
         """Labels as int64 of shape (m,), distributions as `dtype` of shape (m, n_outputs)."""
         y = np.asarray(y)
+        if y.ndim == 2 and y.shape[1] == 1 != n_outputs and np.issubdtype(y.dtype, np.integer):
+            y = y[:, 0]  # labels in a column
         if y.ndim == 2:
             return _distributions(y, n_outputs, dtype)
         if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
@@ -144,6 +191,14 @@ class SoftmaxCrossEntropy(Loss):
     def _op(self, targets: Targets) -> Op:
         """``dz = (softmax(z) - onehot) / m``."""
         return self.op if targets.ndim == 1 else f"{self.op}_one_hot"
+
+    def _may_be_probabilities(self, outputs: Array) -> bool:
+        rows = outputs.sum(axis=1)
+        return bool((outputs >= 0).all() and np.allclose(rows, 1, atol=1e-3))
+
+    def _scores_of(self, probabilities: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            return np.log(probabilities)
 
 
 class BinaryCrossEntropy(Loss):
@@ -163,6 +218,13 @@ class BinaryCrossEntropy(Loss):
             raise ValueError(f"targets lie in {targets.min()}…{targets.max()}; 0…1 is allowed")
         return targets
 
+    def _may_be_probabilities(self, outputs: Array) -> bool:
+        return bool(((outputs >= 0) & (outputs <= 1)).all())
+
+    def _scores_of(self, probabilities: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            return np.log(probabilities) - np.log1p(-probabilities)
+
 
 class MeanSquaredError(Loss):
     """``(y - t)²``, the mean over every element of the batch, as in Keras and PyTorch.
@@ -176,7 +238,7 @@ class MeanSquaredError(Loss):
 
 def _columns(y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Array:
     """Return `y` as finite numbers of shape (m, n_outputs)."""
-    values: Array = np.array(y, dtype, order="C")
+    values: Array = np.array(check_numbers("targets", y), dtype, order="C")
     if values.ndim == 1 and n_outputs == 1:
         values = values[:, np.newaxis]
     if values.ndim != 2 or values.shape[1] != n_outputs:
@@ -184,6 +246,12 @@ def _columns(y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Array:
     if not np.isfinite(values).all():
         raise ValueError("targets hold NaN or infinity; finite numbers are needed")
     return values
+
+
+def _floats(name: str, values: npt.ArrayLike) -> Array:
+    """Return numbers as a C-contiguous array of float32, if they are that, or float64."""
+    array = check_numbers(name, values)
+    return np.ascontiguousarray(array, np.float32 if array.dtype == np.float32 else np.float64)
 
 
 def _distributions(y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Targets:

@@ -32,6 +32,9 @@ class Sequential:
         Of parameters, gradients and everything computed.
     rng : int or numpy.random.Generator
         Draws the weights, and seeds the layers that need random numbers.
+    flush_denormals : bool
+        Take numbers below the smallest normal one (1.2e-38 in float32) as 0, in training and
+        inference: see `fastnn.kernels.runtime.denormals`.
 
     Attributes
     ----------
@@ -56,7 +59,9 @@ class Sequential:
         kernel: str | Kernel | None = None,
         dtype: npt.DTypeLike = "float32",
         rng: int | np.random.Generator = 0,
+        flush_denormals: bool = True,
     ) -> None:
+        self.flush_denormals = flush_denormals
         self.layers = tuple(layers)
         self.dtype: np.dtype[np.floating] = np.dtype(dtype)  # type: ignore[assignment]
         if self.dtype not in DTYPES:
@@ -135,7 +140,8 @@ class Sequential:
         """Return what computes the outputs for a number of rows."""
         plan = Plan(self.kernel, self.dtype)
         plan.output(self.plan_forward(plan, plan.input(rows, self.n_in))[-1])
-        return Execution(plan, threads=False).bind()
+        execution = Execution(plan, threads=False)
+        return execution.bind(flush_denormals=self.flush_denormals)
 
     def objective(self, x: npt.ArrayLike, y: npt.ArrayLike, *, loss: Loss) -> Objective:
         """Return the loss on some samples and its gradient, as a function of the parameters.
@@ -156,7 +162,14 @@ class Sequential:
         inputs, targets = self.check_data(x, y, loss)
         plan, totals = Plan(self.kernel, self.dtype), np.zeros(3)
         self.plan_gradients(plan, np.asarray(inputs), targets, loss, totals)
-        return Objective(plan, totals, len(inputs), self.parameters, self.gradients)
+        return Objective(
+            plan,
+            totals,
+            len(inputs),
+            self.parameters,
+            self.gradients,
+            flush_denormals=self.flush_denormals,
+        )
 
     def check_inputs(self, x: npt.ArrayLike) -> Array:
         """Return `x` as an array of shape (m, n_in), of the dtype of the network.
@@ -223,8 +236,8 @@ class Sequential:
         self.plan_gradients(plan, inputs, targets, loss, totals)
         with plan.section("update"):
             optimizer.plan(plan, self.parameters.flat, self.gradients.flat)
-            if any(layer.needs_random for layer in self.layers):
-                plan.call("next_random_state", self.random_state)
+            if plan.draws_random_numbers:
+                plan.call("next_random_state", plan.random_state)
 
     def plan_gradients(
         self, plan: Plan, inputs: Array, targets: Targets, loss: Loss, totals: Array
@@ -260,10 +273,12 @@ class Sequential:
         fused = loss is not None and loss.fuses(self.layers[-1])
         layers = self.layers[:-1] if fused else self.layers
         outputs = [inputs]
+        plan.protect(inputs, "the network's input")
         for name, layer in zip(self.names, layers, strict=False):
             x = outputs[-1]
             with plan.section("forward", name):
                 y = layer.forward(plan, x)
+            plan.protect(y, f"the output of {name}")
             plan.release(None if layer.reads_output or y is x else y)
             outputs.append(y)
         return outputs
@@ -274,12 +289,17 @@ class Sequential:
 
 
 def _names(layers: Sequence[Layer]) -> tuple[str, ...]:
-    """Name each layer by its type and its number among its kind: ``dense_1, relu_1, …``."""
+    """Name each layer by its type and its number among its kind: ``dense_1, relu_1, …``.
+
+    One layer can't be used twice: what it keeps and draws is its own.
+    """
     kinds: Counter[str] = Counter()
     names = []
     for layer in layers:
         if not isinstance(layer, Layer):
             raise TypeError(f"layers must be Layer objects; got {layer!r}")
+        if any(layer is other for other in layers[: len(names)]):
+            raise ValueError(f"{layer} is in the network twice; build a new layer for each place")
         kind = type(layer).__name__.lower()
         kinds[kind] += 1
         names.append(f"{kind}_{kinds[kind]}")

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from fastnn.engine import Execution
 from fastnn.kernels.interface import Array
+from fastnn.kernels.runtime.denormals import flushed
 from fastnn.parameters import Parameters
 from fastnn.plan import Plan
 
@@ -39,28 +40,51 @@ class Objective:
         samples: int,
         parameters: Parameters,
         gradients: Parameters,
+        *,
+        flush_denormals: bool = True,
     ) -> None:
         self._samples, self._totals = samples, totals
         self._parameters, self._gradients = parameters.flat, gradients.flat
         self._execution = Execution(plan)
+        self._flush_denormals = flush_denormals
 
-    def __call__(self, parameters: npt.ArrayLike | None = None) -> tuple[float, Array]:
+    def __call__(
+        self, parameters: npt.ArrayLike | None = None, *, out: Array | None = None
+    ) -> tuple[float, Array]:
         """Return the loss and its gradient.
 
         Parameters
         ----------
         parameters : array-like, shaped as ``net.parameters.flat``, optional
             Become the network's own; those it has where not given.
+        out : ndarray, shaped as ``net.parameters.flat``, optional
+            Is filled with the gradient and returned, which saves a new array.
 
         Returns
         -------
         loss : float
         gradient : ndarray, shaped as ``net.parameters.flat``
-            ``net.gradients.flat`` itself, which the next call overwrites: copy what is to be kept.
+            `out`, or a new array.
+
+        Raises
+        ------
+        ValueError
+            `parameters` or `out` has another shape.
 
         """
         if parameters is not None:
-            self._parameters[:] = parameters
+            self._parameters[:] = self._checked("parameters", np.asarray(parameters))
+        gradient = np.empty_like(self._gradients) if out is None else self._checked("out", out)
         self._totals[0] = 0
-        self._execution.run()
-        return float(self._totals[0]) / self._samples, self._gradients
+        with flushed(self._flush_denormals):
+            self._execution.run()
+        gradient[:] = self._gradients
+        return float(self._totals[0]) / self._samples, gradient
+
+    def _checked(self, name: str, vector: Array) -> Array:
+        if vector.shape != self._parameters.shape:
+            raise ValueError(
+                f"{name} has shape {vector.shape}; {self._parameters.shape} is needed, one number "
+                "for each parameter of the network"
+            )
+        return vector

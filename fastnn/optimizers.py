@@ -27,9 +27,12 @@ class Optimizer:
         A positive number, or a function of the number of steps taken, see
         `fastnn.schedules`.
     weight_decay : float
-        Adds ``weight_decay * w`` to the gradient: the penalty ``weight_decay / 2 * sum(w²)``.
+        Adds ``weight_decay * w`` to the gradient: the penalty ``weight_decay / 2 * sum(w²)``, as
+        PyTorch's optimizers and scikit-learn's `alpha` do. (Keras decays weights apart from the
+        gradient in every optimizer; here only `AdamW` does.)
     clip_norm : float, optional
-        Scales the gradient of all parameters down to this Euclidean norm where it is longer.
+        Scales the gradient of all parameters down to this Euclidean norm where it is longer:
+        Keras's ``global_clipnorm``. (PyTorch's ``clip_grad_norm_`` adds 1e-6 to the norm.)
 
     Attributes
     ----------
@@ -61,13 +64,14 @@ class Optimizer:
         self.steps = 0
         self.state: dict[str, Array] = {}
         self.rate: Array | None = None
-        self._rates_ahead: Array | None = None
+        self._rates_ahead = np.zeros(MAX_STEPS_AT_ONCE)  # float64, in any network
+        self._exact_rate = np.zeros(1)
         self._place = np.zeros(1, np.int64)  # in the rates ahead
 
     def plan(self, plan: Plan, weights: Array, gradients: Array) -> None:
         """Write down the update of ``weights[p]`` by ``gradients[p]``."""
         self._prepare(weights)
-        plan.call("next_rate", self._rates_ahead, self._place, self.rate)
+        plan.call("next_rate", self._rates_ahead, self._place, self._exact_rate, self.rate)
         if self.clip_norm is not None:
             plan.call("clip_norm", float(self.clip_norm), gradients)
         self.plan_decay(plan, weights, gradients)
@@ -82,12 +86,18 @@ class Optimizer:
             At most `MAX_STEPS_AT_ONCE`.
 
         """
-        schedule, rates = self.learning_rate, self._rates_ahead
-        assert rates is not None
-        if callable(schedule):
-            rates[:count] = [schedule(step) for step in range(self.steps, self.steps + count)]
-        else:
-            rates[:count] = schedule
+        if self._hyperparameters() != self._planned:
+            raise ValueError(
+                f"{self} was changed during a training, in which only learning_rate may be: "
+                f"it began with {self._planned} and has {self._hyperparameters()} now"
+            )
+        steps = range(self.steps, self.steps + count)
+        rate = self.learning_rate
+        self._rates_ahead[:count] = (
+            [_check_rate(rate(step), step) for step in steps]
+            if callable(rate)
+            else _check_rate(rate, self.steps)
+        )
         self._place[0] = 0
         self.steps += count
 
@@ -114,7 +124,18 @@ class Optimizer:
                 )
         if self.rate is None or self.rate.dtype != weights.dtype:
             self.rate = np.zeros(1, weights.dtype)
-            self._rates_ahead = np.zeros(MAX_STEPS_AT_ONCE, weights.dtype)
+        self._planned = self._hyperparameters()
+
+    def _hyperparameters(self) -> dict[str, object]:
+        """Return what a plan keeps as it was when it was made."""
+        moving = ("learning_rate", "steps", "state", "rate")
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not name.startswith("_")
+            and name not in moving
+            and isinstance(value, int | float | str | None)
+        }
 
     def plan_decay(self, plan: Plan, weights: Array, gradients: Array) -> None:
         """Write down the weight decay, before the update."""
@@ -131,6 +152,9 @@ class Optimizer:
 
 class SGD(Optimizer):
     """Gradient descent, ``w -= learning_rate * g``, with momentum where asked for.
+
+    The formulas are those of Keras and scikit-learn. PyTorch keeps the learning rate out of the
+    velocity, which is the same as long as the rate stays the same.
 
     Parameters
     ----------
@@ -177,6 +201,10 @@ class SGD(Optimizer):
 class RMSprop(Optimizer):
     """Divide the gradient by a running root mean square of itself (Hinton, 2012).
 
+    ``square = rho * square + (1 - rho) * g²``, then
+    ``w -= learning_rate * g / (√square + epsilon)``: epsilon stands beside the root, as in PyTorch;
+    in Keras it is below the root. Names and defaults are those of Keras.
+
     Parameters
     ----------
     learning_rate : float or Schedule
@@ -208,11 +236,17 @@ class RMSprop(Optimizer):
     def plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
         """``w -= rate · g / (√square + ε)``."""
         square = self.state["square"]
-        plan.call("rmsprop", gradients, self.rate, self.rho, self.epsilon, square, weights)
+        rest = 1 - self.rho
+        plan.call("rmsprop", gradients, self.rate, self.rho, rest, self.epsilon, square, weights)
 
 
 class Adam(Optimizer):
     """A running mean of the gradient over a running root mean square (Kingma and Ba, 2015).
+
+    ``w -= learning_rate * m̂ / (√v̂ + epsilon)``, with the bias-corrected means of g and of g².
+    Epsilon stands beside the corrected root, as in the paper's algorithm 1 and in PyTorch; Keras
+    and scikit-learn add it to the root before the correction. Names are those of Keras, the
+    epsilon of 1e-8 that of the paper, PyTorch and scikit-learn (Keras has 1e-7).
 
     Parameters
     ----------
@@ -243,7 +277,7 @@ class Adam(Optimizer):
         _check("beta_2", beta_2, 0 <= beta_2 < 1, "at least 0 and below 1")
         _check("epsilon", epsilon, epsilon > 0, "above 0")
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
-        self._corrections: Array | None = None
+        self._factors: Array | None = None
         self._counted = np.zeros(1, np.int64)  # steps, as the update counts them
 
     def begin_steps(self, count: int = 1) -> None:
@@ -253,20 +287,20 @@ class Adam(Optimizer):
 
     def _prepare(self, weights: Array) -> None:
         super()._prepare(weights)
-        if self._corrections is None or self._corrections.dtype != weights.dtype:
-            self._corrections = np.ones(2, weights.dtype)
+        if self._factors is None or self._factors.dtype != weights.dtype:
+            self._factors = np.ones(2, weights.dtype)
 
     def plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
         """``w -= rate · mean / (√square + ε)``, with both means corrected."""
         betas = np.array([self.beta_1, self.beta_2])
-        plan.call("next_corrections", self._counted, betas, self._corrections)
+        plan.call("next_corrections", self._counted, betas, self._exact_rate, self._factors)
         plan.call(
             "adam",
             gradients,
-            self.rate,
-            self._corrections,
-            self.beta_1,
+            self._factors,
+            1 - self.beta_1,
             self.beta_2,
+            1 - self.beta_2,
             self.epsilon,
             self.state["mean"],
             self.state["square"],
@@ -277,8 +311,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with weight decay apart from the gradient (Loshchilov and Hutter, 2019).
 
-    ``w -= learning_rate * weight_decay * w`` before Adam's update; the parameters are those
-    of `Adam`, with a weight decay of 0.004 as in Keras.
+    ``w -= learning_rate * weight_decay * w`` before Adam's update, as in Keras and PyTorch; the
+    parameters are those of `Adam`, with a weight decay of 0.004 as in Keras (PyTorch has 0.01).
     """
 
     def __init__(
@@ -298,7 +332,14 @@ class AdamW(Adam):
     def plan_decay(self, plan: Plan, weights: Array, gradients: Array) -> None:
         """``w -= rate · weight_decay · w``."""
         if self.weight_decay:
-            plan.call("decay_weights", self.rate, self.weight_decay, weights)
+            plan.call("decay_weights", self._exact_rate, np.array([self.weight_decay]), weights)
+
+
+def _check_rate(rate: object, step: int) -> float:
+    """Return a learning rate, if it is a number that a step can be made with."""
+    if not isinstance(rate, int | float | np.number) or not 0 <= rate < np.inf:
+        raise ValueError(f"the learning rate of step {step} must be at least 0, not {rate!r}")
+    return float(rate)
 
 
 def _check(name: str, value: object, allowed: bool, what: str) -> None:

@@ -58,6 +58,12 @@ ENGINES = ("auto", "python", "compiled")  # what may run a plan, see `fastnn.fit
 MAX_STEPS_AT_ONCE = 1024  # for which what changes from step to step is known ahead
 
 
+def _name(op: Op) -> str:
+    if isinstance(op, str):
+        return op
+    return op.name if isinstance(op, Elementwise) else op.__name__
+
+
 @dataclass(frozen=True)
 class Call:
     """One line of a plan: an op, its arguments, and where it belongs.
@@ -86,9 +92,7 @@ class Call:
     @property
     def name(self) -> str:
         """What is computed."""
-        if isinstance(self.op, str):
-            return self.op
-        return self.op.name if isinstance(self.op, Elementwise) else self.op.__name__
+        return _name(self.op)
 
     @property
     def shapes(self) -> str:
@@ -128,6 +132,8 @@ class Plan:
         Complete before the first run.
     inputs, outputs : ndarray or None
         What was declared by `input` and `output`.
+    draws_random_numbers : bool
+        Whether a layer has asked for `random_state`.
 
     """
 
@@ -142,13 +148,24 @@ class Plan:
         self.kernel = kernel
         self.dtype = np.dtype(dtype)
         self.training = training
-        self.random_state = np.zeros(2, np.uint64) if random_state is None else random_state
+        self._random_state = np.zeros(2, np.uint64) if random_state is None else random_state
+        self.draws_random_numbers = False
         self.calls: list[Call] = []
         self.inputs: Array | None = None
         self.outputs: Array | None = None
         self._part, self._layer = "", ""
         self._allocated: list[Array] = []
+        self._protected: list[tuple[Array, str]] = []  # what no call may write, and what it is
         self._free: Array | None = None  # read by nothing but the next layer
+
+    @property
+    def random_state(self) -> RandomState:
+        """Seed and step: all that random numbers may depend on, besides a layer's ``stream``.
+
+        A plan that hands it out draws random numbers, and each of its steps moves it on.
+        """
+        self.draws_random_numbers = True
+        return self._random_state
 
     @contextmanager
     def section(self, part: str, layer: str = "") -> Iterator[None]:
@@ -182,6 +199,10 @@ class Plan:
         self.outputs = y
         return y
 
+    def protect(self, array: Array, what: str) -> None:
+        """Say that no call may write to an array from now on, since somebody else reads it."""
+        self._protected.append((array, what))
+
     def release(self, y: Array | None) -> None:
         """Say that nothing but the next layer is going to read `y`, which it may overwrite."""
         self._free = y
@@ -189,6 +210,7 @@ class Plan:
     def matmul(self, a: Array, b: Array, out: Array) -> None:
         """Write down ``out = a @ b``, to be done by the kernel."""
         flops = 2 * a.shape[0] * a.shape[1] * b.shape[1]
+        self._check_writes(MATMUL, out)
         self._add(MATMUL, (a, b, out), flops)
 
     def add_bias(self, bias: Array, y: Array) -> None:
@@ -261,8 +283,19 @@ class Plan:
             Arrays, of which the last one is written, and numbers.
 
         """
+        arrays = [arg for arg in args if isinstance(arg, np.ndarray)]
+        if arrays:
+            self._check_writes(op, arrays[-1])
         rounded = (np.array(a, self.dtype)[()] if isinstance(a, float) else a for a in args)
         self._add(op, tuple(rounded))
+
+    def _check_writes(self, op: Op, out: Array) -> None:
+        for array, what in self._protected:
+            if np.may_share_memory(array, out) and array is not self._free:
+                raise ValueError(
+                    f"{self._layer or 'a call'} writes to {what} by {_name(op)}, where others read "
+                    "it: write to an array of plan.zeros, and return that"
+                )
 
     def _add(self, op: Op, args: tuple[Any, ...], flops: int = 0) -> None:
         self.calls.append(Call(self._part, self._layer, op, args, flops))

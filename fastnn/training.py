@@ -2,8 +2,8 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -45,6 +45,8 @@ class Training:
         Number of steps of this epoch before the first whose loss was not finite.
     engine : str
         Which one runs it: ``compiled`` or ``python``.
+    has_best_weights : bool
+        Whether a callback has brought back the weights of the best epoch.
 
     """
 
@@ -58,6 +60,7 @@ class Training:
     history: History
     finite_steps: int = 0
     engine: str = "python"
+    has_best_weights: bool = False
 
 
 Callback: TypeAlias = Callable[[Training], object]
@@ -79,7 +82,7 @@ def fit(
     callbacks: Iterable[Callback] = (),
     history: History | None = None,
     engine: str = "auto",
-    flush_denormals: bool = False,
+    flush_denormals: bool | None = None,
 ) -> History:
     """Train `net` in place and return one record an epoch.
 
@@ -109,8 +112,9 @@ def fit(
     rng : int or numpy.random.Generator
         Draws the orders.
     callbacks : iterable of callables
-        Each is called with the `Training` after each epoch, and its method ``on_step``, if it
-        has one, after each step. It may raise `StopTraining`.
+        Each is called with the `Training` after each epoch, in their order. So are those of its
+        methods ``on_train_begin``, ``on_step`` and ``on_train_end`` that it has: the last at any
+        end, also by Ctrl-C. It may raise `StopTraining`.
     history : History, optional
         Of an earlier training to go on from, with the weights, the optimizer and the `rng` as
         that one left them.
@@ -122,10 +126,11 @@ def fit(
         ``on_step``. It takes no longer to begin with: both run the same machine code, which is
         compiled once for each op and dtype, and kept on disk. ``auto`` is therefore
         ``compiled`` wherever that is possible.
-    flush_denormals : bool
+    flush_denormals : bool, optional
         Take numbers below the smallest normal one (1.2e-38 in float32) as 0, in training and
-        validation. A training whose weights or gradients fade away is several times as fast by
-        it, but has other bits; see `fastnn.kernels.runtime.denormals`.
+        validation; as the network says where not given, which is to do so. A training whose
+        weights or gradients fade away, as they do with Adam on images, is several times as fast by
+        it. ``False`` keeps the bits of IEEE arithmetic.
 
     Returns
     -------
@@ -136,8 +141,6 @@ def fit(
     ValueError
         The data do not fit the network or the loss, are not finite, or a size is not allowed;
         or the engine is not possible.
-    NotImplementedError
-        Denormals are to be flushed on a processor for which it is not known how.
 
     """
     loss, optimizer = losses.get(loss), optimizers.get(optimizer)
@@ -156,24 +159,59 @@ def fit(
         math.ceil(len(inputs) / batch_size),
         history if history is not None else History(),
     )
-    callbacks = tuple(callbacks)
-    on_step = [callback.on_step for callback in callbacks if hasattr(callback, "on_step")]
+    hooks = _Hooks(training, callbacks)
     batches = Batches(inputs, targets, batch_size)
-    loop = _EpochLoop(training, batches, shuffle, on_step, engine)
+    loop = _EpochLoop(training, batches, shuffle, hooks.find("on_step"), engine)
     evaluator = Evaluator(net, loss, *validation) if validation else None
     training.history.stopped = None
+    hooks.call("on_train_begin")
     try:
         while len(training.history) < epochs:
-            with flushed() if flush_denormals else nullcontext():
+            with flushed(net.flush_denormals if flush_denormals is None else flush_denormals):
                 result, seconds = loop.run()
                 val_loss, val_accuracy = evaluator() if evaluator else (None, None)
             epoch = len(training.history) + 1
             training.history.records.append(Epoch(epoch, *result, val_loss, val_accuracy, seconds))
-            for callback in callbacks:
-                callback(training)
+            hooks.call("__call__")
+            hooks.warn_of_nan()
     except StopTraining as reason:
         training.history.stopped = str(reason)
+    finally:  # also after Ctrl-C, or an error of a callback
+        hooks.call("on_train_end")
     return training.history
+
+
+class _Hooks:
+    """What the callbacks of a training want to be called for."""
+
+    def __init__(self, training: Training, callbacks: Iterable[Callback]) -> None:
+        self._training, self._callbacks = training, tuple(callbacks)
+        self._has_warned = False
+
+    def find(self, name: str) -> list[Callback]:
+        """Return the methods of this name; those of callbacks that save come last."""
+        order = sorted(self._callbacks, key=lambda callback: getattr(callback, "saves", False))
+        named = self._callbacks if name == "__call__" else order
+        return [getattr(callback, name) for callback in named if hasattr(callback, name)]
+
+    def call(self, name: str) -> None:
+        """Call the methods of this name."""
+        for hook in self.find(name):
+            hook(self._training)
+
+    def warn_of_nan(self) -> None:
+        """Warn once of a loss that is not finite, if no callback has ended the training for it."""
+        training = self._training
+        record = training.history[-1]
+        if not self._has_warned and not math.isfinite(record.loss):
+            self._has_warned = True
+            warnings.warn(
+                f"the loss became {record.loss} in epoch {record.epoch}, at step "
+                f"{training.finite_steps + 1} of {training.steps_per_epoch}, and training goes on: "
+                "a smaller learning rate may help; the callback TerminateOnNaN stops here",
+                RuntimeWarning,
+                stacklevel=4,
+            )
 
 
 class _EpochLoop:
@@ -275,7 +313,9 @@ def evaluate(
 
     """
     loss = losses.get(loss)
-    return Evaluator(net, loss, *net.check_data(x, y, loss))()
+    evaluator = Evaluator(net, loss, *net.check_data(x, y, loss))
+    with flushed(net.flush_denormals):
+        return evaluator()
 
 
 def _evaluation(loss: Loss, totals: Array, samples: int) -> Evaluation:

@@ -34,3 +34,18 @@ def aligned_zeros(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     buffer = np.zeros(size + CACHE_LINE, np.uint8)
     first = -buffer.ctypes.data % CACHE_LINE
     return buffer[first : first + size].view(dtype).reshape(shape)
+
+
+def check_numbers(name: str, values: npt.ArrayLike) -> npt.NDArray[np.generic]:
+    """Return `values` as an array of real numbers; booleans are 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        They are complex, text, dates or other objects.
+
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must be real numbers, not {array.dtype}")
+    return array

@@ -24,9 +24,9 @@ def relu(x: float) -> float:
 
 @inlined
 def relu_gradient(y: float, dy: float) -> float:
-    """``dy`` where the unit was active, 0 elsewhere."""
+    """``dy`` where the unit was active, 0 elsewhere; ``dy`` at NaN, as in PyTorch."""
     zero = type(y)(0)
-    return dy if y > zero else zero
+    return zero if y <= zero else dy
 
 
 @inlined

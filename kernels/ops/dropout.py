@@ -25,7 +25,9 @@ def _random_bits(key: np.uint64, counter: np.uint64) -> np.uint64:
 
 
 @compiled
-def dropout(x: Array, drop: float, random_state: RandomState, stream: int, y: Array) -> None:
+def dropout(
+    x: Array, drop: float, scale: float, random_state: RandomState, stream: int, y: Array
+) -> None:
     """Keep each element with probability ``1 - drop`` and scale it up by ``1 / (1 - drop)``.
 
     Which elements are kept is a function of ``random_state = [seed, step]``, of the layer's
@@ -34,8 +36,7 @@ def dropout(x: Array, drop: float, random_state: RandomState, stream: int, y: Ar
     """
     key = _random_bits(_random_bits(random_state[0], random_state[1]), np.uint64(stream))
     x, y = x.reshape(-1), y.reshape(-1)
-    zero, one = x.dtype.type(0), x.dtype.type(1)
-    scale = one / (one - drop)
+    zero = x.dtype.type(0)
     unit = x.dtype.type(2.0**-24)  # 24 bits are exact in float32 too
     for i in range(x.size):
         uniform = x.dtype.type(_random_bits(key, np.uint64(i)) >> _SHIFTS[3]) * unit

@@ -28,12 +28,15 @@ def _add(totals: Array, loss: float, correct: float) -> None:
 
 
 @inlined
-def _first(row: Array, value: float) -> int:
-    """Return the place of the first element that equals `value`; the row's length if none."""
+def _answer(row: Array) -> int:
+    """Return the place of the largest element, the first of equals; of the first NaN, if any."""
+    top = largest(row)
     place: int = row.size
+    nan: int = row.size
     for j in range(row.size):
-        place = min(place, j if row[j] == value else row.size)
-    return place
+        place = min(place, j if row[j] == top else row.size)
+        nan = min(nan, j if row[j] != row[j] else row.size)
+    return nan if nan < row.size else place
 
 
 @inlined
@@ -79,7 +82,7 @@ def softmax_cross_entropy(logits: Array, labels: Integers, totals: Array, d_logi
     loss, correct = 0.0, 0
     for i in range(m):
         loss -= d_logits[i, labels[i]]
-        correct += _first(d_logits[i], 0) == labels[i]
+        correct += _answer(logits[i]) == labels[i]
     exponentiate(d_logits)
     loss += _normalize(d_logits, scale)
     for i in range(m):
@@ -107,7 +110,7 @@ def softmax_cross_entropy_one_hot(
             term = targets[i, j] * d_logits[i, j] if targets[i, j] != zero else zero
             inner = add_in_lanes(inner, term)
         loss -= float(inner)
-        correct += _first(d_logits[i], 0) == _first(targets[i], largest(targets[i]))
+        correct += _answer(logits[i]) == _answer(targets[i])
     exponentiate(d_logits)
     loss += _normalize(d_logits, scale)
     for i in range(m):

@@ -3,6 +3,10 @@
 Each takes ``w[p]``, all parameters, and ``g[p]``, their gradients, and changes ``w`` and the
 optimizer's own vectors in place. ``rate`` is an array of one number, the learning rate of
 this step.
+
+What is derived from other numbers, such as ``1 - beta``, is computed in float64 and rounded once to
+the dtype of the network, by the optimizer or here: 1 less a rounded 0.999 is off by the seventh
+part of a thousandth.
 """
 
 import math
@@ -16,34 +20,40 @@ from fastnn.kernels.runtime.intrinsics import add_in_lanes
 
 
 @compiled
-def next_rate(ahead: Array, place: Integers, rate: Array) -> None:
+def next_rate(ahead: Array, place: Integers, exact: Array, rate: Array) -> None:
     """Take the learning rate of this step from those known ahead: ``rate = ahead[place]``.
 
-    ``place`` moves on, and after the last one back to the first.
+    ``ahead`` and ``exact``, which holds the rate as well, are float64. ``place`` moves on, and
+    after the last one back to the first.
     """
-    rate[0] = ahead[place[0]]
+    exact[0] = ahead[place[0]]
+    rate[0] = exact[0]
     place[0] = (place[0] + 1) % ahead.size
 
 
 @compiled
-def next_corrections(steps: Integers, betas: Array, corrections: Array) -> None:
-    """Count a step, and set ``corrections = 1 / (1 - betas^steps)`` for `adam`.
+def next_corrections(steps: Integers, betas: Array, exact_rate: Array, factors: Array) -> None:
+    """Count a step t, and set the two factors of `adam`: the bias corrections.
 
-    ``betas`` is float64 in any network: in float32 it would not be what 1 is taken from.
+    ``factors = [rate / (1 - beta_1^t), 1 / √(1 - beta_2^t)]`` undo the bias that the two running
+    means have from starting at 0. All but ``factors`` is float64 in any network.
     """
     steps[0] += 1
-    for i in range(betas.size):
-        corrections[i] = 1 / (1 - betas[i] ** float(steps[0]))
+    factors[0] = exact_rate[0] / (1 - betas[0] ** float(steps[0]))
+    factors[1] = 1 / math.sqrt(1 - betas[1] ** float(steps[0]))
 
 
 @compiled
 def clip_norm(limit: float, g: Array) -> None:
-    """Scale ``g`` down to the Euclidean norm ``limit`` where it is longer."""
+    """Scale ``g`` down to the Euclidean norm ``limit`` where it is longer.
+
+    Where the norm is NaN, so is all of ``g`` then, as in PyTorch.
+    """
     squares = 0.0
     for i in range(g.size):
         squares = add_in_lanes(squares, g[i] * g[i])
     norm = math.sqrt(squares)
-    if norm > limit:
+    if not norm <= limit:
         scale = g.dtype.type(limit / norm)
         for i in range(g.size):
             g[i] *= scale
@@ -57,9 +67,12 @@ def add_weight_decay(w: Array, decay: float, g: Array) -> None:
 
 
 @compiled
-def decay_weights(rate: Array, decay: float, w: Array) -> None:
-    """``w -= rate * decay * w``: weight decay apart from the gradient, as AdamW has it."""
-    keep = w.dtype.type(1) - rate[0] * decay
+def decay_weights(exact_rate: Array, decay: Array, w: Array) -> None:
+    """``w -= rate * decay * w``: weight decay apart from the gradient, as AdamW has it.
+
+    ``exact_rate`` and ``decay`` are float64 in any network.
+    """
+    keep = w.dtype.type(1 - exact_rate[0] * decay[0])
     for i in range(w.size):
         w[i] *= keep
 
@@ -91,35 +104,36 @@ def sgd_nesterov(g: Array, rate: Array, momentum: float, velocity: Array, w: Arr
 
 
 @compiled
-def rmsprop(g: Array, rate: Array, rho: float, epsilon: float, square: Array, w: Array) -> None:
-    """``square = rho * square + (1 - rho) * g²``, then ``w -= rate * g / (√square + ε)``."""
+def rmsprop(
+    g: Array, rate: Array, rho: float, rest: float, epsilon: float, square: Array, w: Array
+) -> None:
+    """``square = rho * square + (1 - rho) * g²``, then ``w -= rate * g / (√square + ε)``.
+
+    ``rest`` is ``1 - rho``.
+    """
     step = rate[0]
-    one = w.dtype.type(1)
     for i in range(w.size):
-        square[i] = rho * square[i] + (one - rho) * g[i] * g[i]
+        square[i] = rho * square[i] + rest * g[i] * g[i]
         w[i] -= step * g[i] / (np.sqrt(square[i]) + epsilon)
 
 
 @compiled
 def adam(
     g: Array,
-    rate: Array,
-    corrections: Array,
-    beta_1: float,
+    factors: Array,
+    rest_1: float,
     beta_2: float,
+    rest_2: float,
     epsilon: float,
     mean: Array,
     square: Array,
     w: Array,
 ) -> None:
-    """Adam (Kingma and Ba, 2015, algorithm 1).
+    """Adam (Kingma and Ba, 2015, algorithm 1), with the corrections of `next_corrections`.
 
-    ``corrections = [1 / (1 - beta_1^t), 1 / (1 - beta_2^t)]`` undo the bias that the two
-    running means have from starting at 0.
+    ``rest_1`` and ``rest_2`` are ``1 - beta_1`` and ``1 - beta_2``.
     """
-    step = rate[0]
-    one = w.dtype.type(1)
     for i in range(w.size):
-        mean[i] = beta_1 * mean[i] + (one - beta_1) * g[i]
-        square[i] = beta_2 * square[i] + (one - beta_2) * g[i] * g[i]
-        w[i] -= step * mean[i] * corrections[0] / (np.sqrt(square[i] * corrections[1]) + epsilon)
+        mean[i] += rest_1 * (g[i] - mean[i])
+        square[i] = beta_2 * square[i] + rest_2 * g[i] * g[i]
+        w[i] -= factors[0] * mean[i] / (np.sqrt(square[i]) * factors[1] + epsilon)

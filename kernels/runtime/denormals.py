@@ -6,19 +6,24 @@ or gradients fade away, all arithmetic goes through there, and a training slows 
 In flush-to-zero mode, processors take denormal operands and results as 0 and lose no time, but
 the bits of results may differ.
 
-The mode is a register of each thread. `exchange_mode` and `restore_mode` are for compiled code,
-which calls them on every thread that it computes on. `flushed` is for Python: it holds for all
-that the calling thread computes meanwhile, by NumPy as well, but not for the work that other
-threads do for it.
+The mode is a register of each thread, and FastNN computes in it unless it is asked not to. What
+holds: every thread that compiled ops and kernels compute on, and the calling thread for all that
+Python does, NumPy included. What does not: the threads of NumPy's BLAS. They have their own mode
+since BLAS started them, and compute with denormals where a product is large enough for them.
+
+`exchange_mode` and `restore_mode` are for compiled code, which calls them on every thread that it
+computes on; `flushed` is for Python.
 """
 
+import logging
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import NamedTuple
 
 from llvmlite import ir
-from numba import types
+from numba import config, types
 
 from fastnn.kernels.runtime.compiling import compiled
 from fastnn.kernels.runtime.intrinsics import Definition, NumbaType, emitter, intrinsic
@@ -39,14 +44,6 @@ class Register(NamedTuple):
 _MXCSR = Register("llvm.x86.sse.stmxcsr", "llvm.x86.sse.ldmxcsr", True, 1 << 15 | 1 << 6)
 _FPCR = Register("llvm.aarch64.get.fpcr", "llvm.aarch64.set.fpcr", False, 1 << 24)
 REGISTERS = {"x86_64": _MXCSR, "AMD64": _MXCSR, "aarch64": _FPCR, "arm64": _FPCR}
-
-
-def _register() -> Register:
-    machine = platform.machine()
-    if machine not in REGISTERS:
-        known = ", ".join(REGISTERS)
-        raise NotImplementedError(f"denormals can't be flushed on {machine}, only on {known}")
-    return REGISTERS[machine]
 
 
 def _call(builder: ir.IRBuilder, name: str, result: ir.Type, *operands: ir.Value) -> ir.Value:
@@ -92,8 +89,9 @@ def _write_mode(typing_context: object, mode: NumbaType) -> Definition:
 
 @intrinsic
 def _flush_bits(typing_context: object) -> Definition:
-    register = _register()
-    return types.int64(), emitter(lambda builder: ir.Constant(_INT64, register.flush))
+    register = REGISTERS.get(platform.machine())
+    bits = register.flush if register else 0
+    return types.int64(), emitter(lambda builder: ir.Constant(_INT64, bits))
 
 
 @compiled
@@ -110,7 +108,10 @@ def exchange_mode(mode: int) -> int:
 
 @compiled
 def flush_to_zero() -> int:
-    """Flush denormals on this thread from now on; return the mode before, for `restore_mode`."""
+    """Flush denormals on this thread from now on; return the mode before, for `restore_mode`.
+
+    Nothing changes on a processor whose modes are not known.
+    """
     return exchange_mode(read_mode() | _flush_bits())
 
 
@@ -121,17 +122,30 @@ def restore_mode(before: int) -> None:
 
 
 @contextmanager
-def flushed() -> Iterator[None]:
-    """Flush denormals on this thread within a ``with`` block.
+def flushed(wanted: bool = True) -> Iterator[None]:
+    """Flush denormals on this thread within a ``with`` block, where that is wanted.
 
-    Raises
-    ------
-    NotImplementedError
-        The processor is none of those whose modes are known here.
-
+    On a processor whose modes are not known, and where nothing is compiled, nothing changes; the
+    logger of this module says so once.
     """
+    if not wanted:
+        yield
+        return
+    if platform.machine() not in REGISTERS or config.DISABLE_JIT:  # type: ignore[attr-defined]
+        _say_that_denormals_stay()
+        yield
+        return
     before = flush_to_zero()
     try:
         yield
     finally:
         restore_mode(before)
+
+
+@cache
+def _say_that_denormals_stay() -> None:
+    logging.getLogger(__name__).warning(
+        "denormal numbers are not flushed to zero on %s, only, when compiled, on %s",
+        platform.machine(),
+        ", ".join(REGISTERS),
+    )

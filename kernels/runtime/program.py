@@ -21,7 +21,12 @@ from fastnn.kernels.arrays import Integers
 from fastnn.kernels.interface import Array
 from fastnn.kernels.runtime.abi import SLOT, entry_point, record
 from fastnn.kernels.runtime.compiling import compiled, compiled_for
-from fastnn.kernels.runtime.denormals import exchange_mode, read_mode, restore_mode
+from fastnn.kernels.runtime.denormals import (
+    exchange_mode,
+    flush_to_zero,
+    read_mode,
+    restore_mode,
+)
 from fastnn.kernels.runtime.intrinsics import Definition, NumbaType, intrinsic
 from fastnn.kernels.runtime.threads import (
     get_numba_threads,
@@ -78,7 +83,9 @@ class Program:
         """Run one line, `times` times."""
         run_lines(self.lines[number : number + 1], times)
 
-    def bind(self, inputs: Array, outputs: Array) -> Callable[[Array, Array], bool]:
+    def bind(
+        self, inputs: Array, outputs: Array, *, flush_denormals: bool = False
+    ) -> Callable[[Array, Array], bool]:
         """Return a function ``run(x, out)``: this program, with two of its arrays replaced.
 
         Every argument that lies in `inputs` or in `outputs`, whole or a part of it, then lies at
@@ -91,10 +98,12 @@ class Program:
         ----------
         inputs, outputs : ndarray
             2-D and C-contiguous; neither has memory in common with the other.
+        flush_denormals : bool
+            See `fastnn.kernels.runtime.denormals`.
 
         """
         places = [self._places(inputs), self._places(outputs)]
-        header = [*inputs.shape, *map(len, places), len(self.lines)]
+        header = [*inputs.shape, *map(len, places), len(self.lines), int(flush_denormals)]
         numbers = [number for place in places for pair in place for number in pair]
         code = np.array([*header, *numbers, *self.lines.flat], np.int64)
         run_bound = _compile_bound(inputs.dtype)
@@ -182,13 +191,14 @@ def _run_bound(code: Integers, x: Array, out: Array) -> bool:
     """Write the addresses of `x` and `out` into the argument records, and run the lines.
 
     ``code`` holds the shape of `x`; how many places lead to `x`, and how many to `out`; the number
-    of lines; for each place the address of its slot and how far into the array it leads; and the
-    lines.
+    of lines; whether denormals are flushed; for each place the address of its slot and how far into
+    the array it leads; and the lines.
     """
     if x.shape[0] != code[0] or x.shape[1] != code[1]:
         return False
     inputs, outputs, lines = code[2], code[3], code[4]
-    at = 5
+    before = flush_to_zero() if code[5] else read_mode()
+    at = 6
     for _ in range(inputs):
         _store(code[at], x.ctypes.data + code[at + 1])
         at += 2
@@ -198,6 +208,7 @@ def _run_bound(code: Integers, x: Array, out: Array) -> bool:
     for _ in range(lines):
         _call(code[at], code[at + 1])
         at += 2
+    restore_mode(before)
     return True
 
 
