@@ -205,7 +205,8 @@ class BinaryCrossEntropy(Loss):
     """Cross-entropy on the sigmoid, every output a yes or no of its own; mean over all.
 
     Targets are probabilities (0 and 1 as a rule) of shape (m, n_outputs), or (m,) where
-    there is one output.
+    there is one output. An infinite score costs nothing where it is right, and is infinitely
+    wrong elsewhere; PyTorch has NaN for some of these.
     """
 
     op = "binary_cross_entropy"  # dz = (sigmoid(z) - t) / (m · n_outputs)

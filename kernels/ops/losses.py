@@ -124,7 +124,8 @@ def binary_cross_entropy(logits: Array, targets: Array, totals: Array, d_logits:
     """Binary cross-entropy on the sigmoid, the mean over every element.
 
     The loss of an element, ``-t log p - (1 - t) log(1 - p)`` with ``p = sigmoid(z)``, is
-    computed as ``max(z, 0) - t z + log(1 + exp(-|z|))``; its gradient is ``p - t``.
+    computed as ``|z| · (1 - t if z >= 0 else t) + log(1 + exp(-|z|))``; its gradient is ``p - t``.
+    An infinite score costs nothing where it is right, and is infinitely wrong elsewhere.
     """
     m, n = logits.shape
     scale = logits.dtype.type(1) / logits.dtype.type(m * n)
@@ -133,7 +134,9 @@ def binary_cross_entropy(logits: Array, targets: Array, totals: Array, d_logits:
     loss, correct = 0.0, 0
     for i in range(z.size):
         e = exp(-abs(z[i]))
-        loss = add_in_lanes(loss, (zero if z[i] < zero else z[i]) - t[i] * z[i] + log1p(e))
+        wrong = one - t[i] if z[i] >= zero else t[i]
+        far = wrong * abs(z[i]) if wrong != zero else zero  # 0 · ∞ is 0
+        loss = add_in_lanes(loss, far + log1p(e))
         correct += (z[i] > zero) == (t[i] > half)
         dz[i] = scale * ((one if z[i] >= zero else e) / (one + e) - t[i])
     _add(totals, loss / n, correct / n)
