@@ -15,7 +15,10 @@ MONITORS = ("val_loss", "loss", "val_accuracy", "accuracy")
 class EarlyStopping:
     """Stop when the monitored figure has not improved for some epochs.
 
-    It begins anew with each training, and decides as Keras's callback of this name does.
+    It begins anew with each training, and decides as Keras's callback of this name does, but for
+    three cases: any number is better than NaN (to Keras, nothing is better than a NaN of the first
+    epoch), figures are compared in float64 (Keras rounds them to float32), and a figure that is not
+    there is an error.
 
     Parameters
     ----------
@@ -80,8 +83,8 @@ class EarlyStopping:
             raise StopTraining(f"{self.monitor} has not improved since epoch {self.best_epoch}")
 
     def _is_better(self, value: float) -> bool:
-        if self.best is None:
-            return True
+        if self.best is None or math.isnan(self.best):
+            return self.best is None or not math.isnan(value)
         if self.monitor.endswith("accuracy"):
             return value - self.min_delta > self.best
         return value + self.min_delta < self.best
