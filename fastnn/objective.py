@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.engine import Execution
+from fastnn.kernels.arrays import check_numbers
 from fastnn.kernels.interface import Array
 from fastnn.kernels.runtime.denormals import flushed
 from fastnn.parameters import Parameters
@@ -69,22 +70,32 @@ class Objective:
         Raises
         ------
         ValueError
-            `parameters` or `out` has another shape.
+            `parameters` or `out` has another shape, `parameters` are not real numbers, or `out` is
+            of another dtype, read-only or the network's own parameters.
 
         """
+        gradient = np.empty_like(self._gradients) if out is None else self._checked_out(out)
         if parameters is not None:
-            self._parameters[:] = self._checked("parameters", np.asarray(parameters))
-        gradient = np.empty_like(self._gradients) if out is None else self._checked("out", out)
+            values = check_numbers("parameters", parameters)
+            self._check_shape("parameters", values)
+            self._parameters[:] = values
         self._totals[0] = 0
         with flushed(self._flush_denormals):
             self._execution.run()
         gradient[:] = self._gradients
         return float(self._totals[0]) / self._samples, gradient
 
-    def _checked(self, name: str, vector: Array) -> Array:
+    def _checked_out(self, out: Array) -> Array:
+        if not isinstance(out, np.ndarray) or out.dtype != self._gradients.dtype:
+            raise ValueError(f"out must be an array of {self._gradients.dtype}, not {out!r}")
+        self._check_shape("out", out)
+        if not out.flags.writeable or np.may_share_memory(out, self._parameters):
+            raise ValueError("out is read-only, or shares memory with the network's parameters")
+        return out
+
+    def _check_shape(self, name: str, vector: npt.NDArray[np.generic]) -> None:
         if vector.shape != self._parameters.shape:
             raise ValueError(
                 f"{name} has shape {vector.shape}; {self._parameters.shape} is needed, one number "
                 "for each parameter of the network"
             )
-        return vector
