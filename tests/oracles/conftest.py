@@ -1,19 +1,20 @@
 import os
+import sys
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # read when Keras is imported
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_thread_of_pytorch():
-    """Arrays are small here, and two pools of threads would only spin beside each other."""
-    try:
-        import torch  # noqa: PLC0415
-    except ImportError:
+@pytest.fixture(autouse=True, scope="module")
+def one_thread_of_other_libraries():
+    """Arrays are small here, and pools of threads would only spin beside each other."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 0
+    if torch:
+        torch.set_num_threads(1)
+    with threadpool_limits(1):
         yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    if torch:
+        torch.set_num_threads(before)
