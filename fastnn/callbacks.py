@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fastnn.checkpoint import save_training, write_atomically
+from fastnn.checks import check_whole
 from fastnn.kernels.interface import Array
 from fastnn.training import StopTraining, Training
 
@@ -51,7 +52,7 @@ class EarlyStopping:
     ) -> None:
         if monitor not in MONITORS:
             raise ValueError(f"monitor must be one of {', '.join(MONITORS)}, not {monitor!r}")
-        _check_whole("patience", patience, at_least=0)
+        check_whole("patience", patience, at_least=0)
         if not math.isfinite(min_delta):
             raise ValueError(f"min_delta must be a finite number, not {min_delta!r}")
         self.monitor, self.patience, self.min_delta = monitor, patience, abs(min_delta)
@@ -131,7 +132,7 @@ class Checkpoint:
     saves = True  # its end comes after those of callbacks that change the network
 
     def __init__(self, path: str | Path, every: int = 1) -> None:
-        _check_whole("every", every, at_least=1)
+        check_whole("every", every, at_least=1)
         self.path, self.every = Path(path), every
 
     def __call__(self, training: Training) -> None:
@@ -165,8 +166,3 @@ class CSVLogger:
         if len(training.history) == 1 and self.path.exists():
             raise FileExistsError(f"{self.path} exists already and is not overwritten")
         write_atomically(self.path, training.history.to_csv().encode())
-
-
-def _check_whole(name: str, value: object, *, at_least: int) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < at_least:
-        raise ValueError(f"{name} must be a whole number of at least {at_least}, not {value!r}")

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from fastnn.checks import check_whole
 from fastnn.kernels.arrays import check_numbers
 from fastnn.kernels.interface import Array
 from fastnn.losses import Loss, Targets
@@ -130,12 +131,12 @@ def resolve_batch_size(gradient_descent: str, batch_size: int | None, samples: i
         An unknown name, a size below 1, or a size that contradicts the name.
 
     """
+    if batch_size is not None:
+        batch_size = check_whole("batch_size", batch_size, at_least=1)
     sizes = {"batch": samples, "mini-batch": batch_size or 32, "stochastic": 1}
     if gradient_descent not in sizes:
         allowed = ", ".join(GRADIENT_DESCENTS)
         raise ValueError(f"unknown gradient descent {gradient_descent!r}; there are: {allowed}")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
     size = sizes[gradient_descent]
     if batch_size is not None and batch_size != size:
         raise ValueError(

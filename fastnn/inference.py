@@ -6,6 +6,7 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
+from fastnn.checks import check_whole
 from fastnn.data import check_inputs
 from fastnn.engine import Bound
 from fastnn.kernels.interface import Array
@@ -47,8 +48,7 @@ class Predictor:
         self._idle: dict[int, list[Bound]] = {}
         self._remembering = Lock()
         if batch_size is not None:
-            if batch_size < 1:
-                raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+            self.batch_size = batch_size = check_whole("batch_size", batch_size, at_least=1)
             for rows in {min(batch_size, MAX_ROWS_AT_ONCE), batch_size % MAX_ROWS_AT_ONCE} - {0}:
                 self._remember(rows).append(prepare(rows))
 
@@ -71,7 +71,7 @@ class Predictor:
         out = np.empty((rows, self._n_out), self._dtype)
         try:
             fits = run(x, out)  # type: ignore[arg-type]
-        except TypeError:
+        except Exception:  # of whatever kind the compiler has for a type that it does not know
             fits = False
         idle.append(run)
         return out if fits else self._call_checked(x)

@@ -11,6 +11,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from fastnn.kernels.arrays import check_numbers
+
 
 class Initializer(Protocol):
     """A function that makes the ``(n_in, n_out)`` weights of a layer."""
@@ -44,7 +46,7 @@ class Given:
     values: npt.ArrayLike
 
     def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
-        values = np.asarray(self.values, np.float64)
+        values = check_numbers("weights", self.values).astype(np.float64)
         if values.shape != shape:
             raise ValueError(f"the given values have shape {values.shape}; {shape} is needed")
         return values

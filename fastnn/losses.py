@@ -171,7 +171,7 @@ class SoftmaxCrossEntropy(Loss):
 
     def targets(self, y: npt.ArrayLike, n_outputs: int, dtype: npt.DTypeLike) -> Targets:
         """Labels as int64 of shape (m,), distributions as `dtype` of shape (m, n_outputs)."""
-        y = np.asarray(y)
+        y = check_numbers("targets", y)
         if y.ndim == 2 and y.shape[1] == 1 != n_outputs and np.issubdtype(y.dtype, np.integer):
             y = y[:, 0]  # labels in a column
         if y.ndim == 2:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn import kernels
+from fastnn.checks import check_whole
 from fastnn.data import Inputs, check_data, check_inputs
 from fastnn.engine import Bound, Execution
 from fastnn.inference import Predictor
@@ -191,7 +192,13 @@ class Sequential:
             See `fastnn.data.check_data`.
 
         """
-        return check_data(x, y, loss=loss, n_in=self.n_in, n_out=self.n_out, dtype=self.dtype)
+        inputs, targets = check_data(
+            x, y, loss=loss, n_in=self.n_in, n_out=self.n_out, dtype=self.dtype
+        )
+        own = self.parameters.flat, self.gradients.flat
+        if isinstance(inputs, np.ndarray) and any(np.may_share_memory(inputs, a) for a in own):
+            inputs = inputs.copy()  # or it would change in training
+        return inputs, targets
 
     def plan(
         self, batch_size: int, *, loss: Loss | None = None, optimizer: Optimizer | None = None
@@ -207,8 +214,7 @@ class Sequential:
             Plain `SGD` where not given.
 
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        batch_size = check_whole("batch_size", batch_size, at_least=1)
         loss = loss or SoftmaxCrossEntropy()
         plan = self.training_plan()
         inputs = plan.zeros(batch_size, self.n_in)
@@ -294,7 +300,7 @@ def _names(layers: Sequence[Layer]) -> tuple[str, ...]:
     One layer can't be used twice: what it keeps and draws is its own.
     """
     kinds: Counter[str] = Counter()
-    names = []
+    names: list[str] = []
     for layer in layers:
         if not isinstance(layer, Layer):
             raise TypeError(f"layers must be Layer objects; got {layer!r}")

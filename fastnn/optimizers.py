@@ -70,6 +70,11 @@ class Optimizer:
 
     def plan(self, plan: Plan, weights: Array, gradients: Array) -> None:
         """Write down the update of ``weights[p]`` by ``gradients[p]``."""
+        if weights.ndim != 1 or weights.shape != gradients.shape:
+            raise ValueError(
+                f"weights of shape {weights.shape} and gradients of shape {gradients.shape}: "
+                "two vectors of one length are needed"
+            )
         self._prepare(weights)
         plan.call("next_rate", self._rates_ahead, self._place, self._exact_rate, self.rate)
         if self.clip_norm is not None:

@@ -209,16 +209,21 @@ class Plan:
 
     def matmul(self, a: Array, b: Array, out: Array) -> None:
         """Write down ``out = a @ b``, to be done by the kernel."""
-        flops = 2 * a.shape[0] * a.shape[1] * b.shape[1]
+        (m, k), n = a.shape, b.shape[1]
+        self._check_fit(MATMUL, b.shape == (k, n) and out.shape == (m, n), a, b, out)
+        if any(np.shares_memory(out, operand) for operand in (a, b)):
+            raise ValueError(f"{self._layer or 'a call'}: a product can't be done in place")
         self._check_writes(MATMUL, out)
-        self._add(MATMUL, (a, b, out), flops)
+        self._add(MATMUL, (a, b, out), flops=2 * m * k * n)
 
     def add_bias(self, bias: Array, y: Array) -> None:
         """Write down ``y += bias`` for each row of ``y[m, n]``."""
+        self._check_fit("add_bias", bias.shape == y.shape[1:], bias, y)
         self.call(Elementwise("after_bias", "identity"), bias, y)
 
     def sum_rows(self, dy: Array, d_bias: Array) -> None:
         """Write down ``d_bias = sum(dy)`` over the rows of ``dy[m, n]``."""
+        self._check_fit("sum_rows", d_bias.shape == dy.shape[1:], dy, d_bias)
         self.call("sum_rows", self.contiguous(dy), d_bias)
 
     def activate(
@@ -258,6 +263,9 @@ class Plan:
         parameters : tuple of float
 
         """
+        self._check_fit(
+            _name(Elementwise("gradient", function)), len({a.shape for a in arrays}) == 1, *arrays
+        )
         *sources, dy = map(self.contiguous, arrays)
         maker = "gradient" if len(sources) == 1 else "gradient_of_input"
         self.call(Elementwise(maker, function), *sources, dy, *parameters)
@@ -288,6 +296,11 @@ class Plan:
             self._check_writes(op, arrays[-1])
         rounded = (np.array(a, self.dtype)[()] if isinstance(a, float) else a for a in args)
         self._add(op, tuple(rounded))
+
+    def _check_fit(self, op: str, fits: bool, *arrays: Array) -> None:
+        if not fits:
+            shapes = ", ".join(str(array.shape) for array in arrays)
+            raise ValueError(f"{self._layer or 'a call'}: shapes do not fit {op}: {shapes}")
 
     def _check_writes(self, op: Op, out: Array) -> None:
         for array, what in self._protected:

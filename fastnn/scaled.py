@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from fastnn.kernels.interface import DTYPES
+
 Bytes = npt.NDArray[np.uint8]
 STATISTICS = ("min", "max", "mean", "std")
 
@@ -44,6 +46,8 @@ class ScaledBytes(NDArrayOperatorsMixin):
             )
         self.values: Bytes = np.ascontiguousarray(values)
         self.dtype = np.dtype(dtype)
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype must be float32 or float64, not {self.dtype}")
         self.shape, self.ndim, self.size = values.shape, values.ndim, values.size
 
     def __len__(self) -> int:

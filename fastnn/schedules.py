@@ -80,5 +80,5 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
 
 
 def _check_steps(name: str, steps: int) -> None:
-    if steps < 1:
+    if not steps >= 1:
         raise ValueError(f"{name} must be at least 1, not {steps}")

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn import losses, optimizers
+from fastnn.checks import check_whole
 from fastnn.data import Batches, Inputs, resolve_batch_size
 from fastnn.engine import Execution, Steps
 from fastnn.history import Epoch, Evaluation, History
@@ -64,6 +65,7 @@ class Training:
 
 
 Callback: TypeAlias = Callable[[Training], object]
+HOOKS = ("__call__", "on_train_begin", "on_step", "on_train_end")
 
 
 def fit(
@@ -114,7 +116,7 @@ def fit(
     callbacks : iterable of callables
         Each is called with the `Training` after each epoch, in their order. So are those of its
         methods ``on_train_begin``, ``on_step`` and ``on_train_end`` that it has: the last at any
-        end, also by Ctrl-C. It may raise `StopTraining`.
+        end, also by Ctrl-C. It may raise `StopTraining`; those after it are then left out.
     history : History, optional
         Of an earlier training to go on from, with the weights, the optimizer and the `rng` as
         that one left them.
@@ -147,8 +149,7 @@ def fit(
     inputs, targets = net.check_data(x, y, loss)
     validation = None if validation_data is None else net.check_data(*validation_data, loss)
     batch_size = resolve_batch_size(gradient_descent, batch_size, len(inputs))
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, not {epochs}")
+    epochs = check_whole("epochs", epochs, at_least=1)
     training = Training(
         net,
         loss,
@@ -186,6 +187,11 @@ class _Hooks:
 
     def __init__(self, training: Training, callbacks: Iterable[Callback]) -> None:
         self._training, self._callbacks = training, tuple(callbacks)
+        for callback in self._callbacks:
+            if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in HOOKS):
+                raise TypeError(
+                    f"a callback is called or has one of {', '.join(HOOKS[1:])}; got {callback!r}"
+                )
         self._has_warned = False
 
     def find(self, name: str) -> list[Callback]:

@@ -42,9 +42,11 @@ def check_numbers(name: str, values: npt.ArrayLike) -> npt.NDArray[np.generic]:
     Raises
     ------
     ValueError
-        They are complex, text, dates or other objects.
+        They are complex, text, dates or other objects, or some of them are masked.
 
     """
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked numbers; fill them in first")
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name} must be real numbers, not {array.dtype}")

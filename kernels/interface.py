@@ -113,7 +113,7 @@ def _check_operands(a: Array, b: Array) -> tuple[int, int]:
 
 
 def _check_array(name: str, operand: object) -> None:
-    if not isinstance(operand, np.ndarray):
+    if not isinstance(operand, np.ndarray) or isinstance(operand, np.ma.MaskedArray):
         raise TypeError(f"{name} must be a numpy array, not {type(operand).__name__}")
     if operand.dtype not in DTYPES:
         raise TypeError(
