@@ -61,17 +61,19 @@ class Predictor:
             `x` has another shape than is needed.
 
         """
+        if type(x) is not np.ndarray:  # compiled code would take a masked array for its numbers
+            return self._call_checked(x)
         # The usual case first, without a question: what is bound refuses what it can't take.
         try:
-            rows = self.batch_size or len(x)  # type: ignore[arg-type]
+            rows = self.batch_size or len(x)
             idle = self._idle[rows]
             run = idle.pop()
         except (TypeError, LookupError):
             return self._call_checked(x)
         out = np.empty((rows, self._n_out), self._dtype)
         try:
-            fits = run(x, out)  # type: ignore[arg-type]
-        except Exception:  # of whatever kind the compiler has for a type that it does not know
+            fits = run(x, out)
+        except TypeError:
             fits = False
         idle.append(run)
         return out if fits else self._call_checked(x)
