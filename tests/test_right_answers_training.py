@@ -1,0 +1,407 @@
+"""A training that goes wrong says so, and what it ends with is what was asked for."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+from fastnn import (
+    SGD,
+    Adam,
+    AdamW,
+    Checkpoint,
+    CosineDecay,
+    CSVLogger,
+    Dense,
+    EarlyStopping,
+    Optimizer,
+    ReLU,
+    RMSprop,
+    Sequential,
+    StepDecay,
+    StopTraining,
+    TerminateOnNaN,
+    WarmUp,
+    evaluate,
+    fit,
+)
+from fastnn.checkpoint import load_training
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 4))
+Y = (X @ RNG.normal(size=(4, 3))).argmax(axis=1)
+ENGINES = pytest.mark.parametrize("engine", ["python", "compiled"])
+
+
+def network(**options):
+    return Sequential([Dense(4, 8), ReLU(), Dense(8, 3)], **options)
+
+
+def train(net, optimizer, **options):
+    options = {"loss": "cross-entropy", "batch_size": 10, "epochs": 6} | options
+    return fit(net, X, Y, optimizer=optimizer, **options)
+
+
+class After:
+    """Does something after an epoch."""
+
+    def __init__(self, epoch, action):
+        self.epoch, self.action = epoch, action
+
+    def __call__(self, training):
+        if training.history[-1].epoch == self.epoch:
+            self.action(training)
+
+
+# Hyperparameters
+
+
+class Mine(Optimizer):
+    """``w -= rate · power · g``."""
+
+    def __init__(self, power=1.0):
+        super().__init__(0.1)
+        self.power = power
+
+    def plan_update(self, plan, weights, gradients):
+        plan.call("add_weight_decay", gradients, -self.power, weights)
+
+
+CHANGES = [
+    (SGD, "momentum", 0.9),
+    (lambda: SGD(0.1, 0.9), "momentum", 0.0),
+    (lambda: SGD(0.1, 0.9), "nesterov", True),
+    (SGD, "weight_decay", 0.1),
+    (Adam, "weight_decay", 0.1),
+    (AdamW, "weight_decay", 0.0),
+    (SGD, "clip_norm", 1.0),
+    (lambda: Adam(clip_norm=1.0), "clip_norm", None),
+    (Adam, "beta_1", 0.5),
+    (AdamW, "beta_2", 0.5),
+    (Adam, "epsilon", 1e-3),
+    (RMSprop, "rho", 0.5),
+    (RMSprop, "epsilon", 1e-3),
+    (Mine, "power", 2.0),
+]
+changes = pytest.mark.parametrize(
+    ("optimizer", "name", "value"),
+    CHANGES,
+    ids=[f"{i}-{name}" for i, (_, name, _) in enumerate(CHANGES)],
+)
+
+
+@ENGINES
+@changes
+def test_a_hyperparameter_that_a_callback_changes_is_refused(optimizer, name, value, engine):
+    """It had no effect until the next training."""
+    optimizer, net = optimizer(), network()
+    change = After(2, lambda training: setattr(training.optimizer, name, value))
+    weights = []
+    keep = After(2, lambda training: weights.append(training.net.parameters.flat.copy()))
+    with pytest.raises(ValueError, match=f"was changed during a training.*'{name}'"):
+        train(net, optimizer, callbacks=[change, keep], engine=engine)
+    np.testing.assert_array_equal(net.parameters.flat, weights[0])
+
+
+@changes
+def test_a_hyperparameter_that_is_changed_between_trainings_takes_effect(optimizer, name, value):
+    ends = []
+    for change in (False, True):
+        one, net = optimizer(), network()
+        train(net, one, epochs=1)
+        if change:
+            setattr(one, name, value)
+            one.restore(0, {})  # the vectors that it keeps may be others now
+        train(net, one, epochs=3)
+        ends.append(net.parameters.flat.copy())
+    assert not np.array_equal(*ends)
+
+
+@ENGINES
+def test_a_learning_rate_that_a_callback_changes_takes_effect(engine):
+    def halve(training):
+        training.optimizer.learning_rate *= 0.5
+
+    changed, scheduled = network(), network()
+    train(changed, SGD(0.4), callbacks=[halve], engine=engine)
+    train(scheduled, SGD(StepDecay(0.4, every=4, factor=0.5)))
+    np.testing.assert_array_equal(changed.parameters.flat, scheduled.parameters.flat)
+
+
+# Schedules and parameters without sense
+
+BAD_RATES = [-0.1, -1e-300, math.nan, math.inf, -math.inf, None, "0.1", [0.1]]
+
+
+@ENGINES
+@pytest.mark.parametrize("step", [0, 1, 5])
+@pytest.mark.parametrize("rate", BAD_RATES, ids=repr)
+def test_a_schedule_that_gives_no_rate_is_an_error_that_names_the_step(rate, step, engine):
+    net = network()
+    before = net.parameters.flat.copy()
+    optimizer = SGD(lambda number: rate if number == step else 0.1)
+    with pytest.raises(ValueError, match=f"the learning rate of step {step} must be at least 0"):
+        train(net, optimizer, engine=engine)
+    assert np.array_equal(net.parameters.flat, before) == (step == 0)
+    assert np.isfinite(net.parameters.flat).all()
+
+
+@ENGINES
+@pytest.mark.parametrize("rate", BAD_RATES, ids=repr)
+def test_a_rate_that_a_callback_sets_to_nonsense_is_an_error(rate, engine):
+    change = After(1, lambda training: setattr(training.optimizer, "learning_rate", rate))
+    with pytest.raises(ValueError, match="the learning rate of step 4 must be at least 0"):
+        train(network(), SGD(0.1), callbacks=[change], engine=engine)
+
+
+@pytest.mark.parametrize("rate", [0, 0.0, np.float32(0.25), np.float64(0.25), 1])
+def test_a_schedule_may_give_any_number_from_0_on(rate):
+    net = network()
+    before = net.parameters.flat.copy()
+    train(net, SGD(lambda step: rate), epochs=1)
+    assert np.array_equal(net.parameters.flat, before) == (rate == 0)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        StepDecay(-1, 10),
+        StepDecay(math.nan, 10),
+        StepDecay(0.1, 2, factor=-0.5),
+        CosineDecay(-0.1, 10),
+        CosineDecay(0.1, 3, final=-0.1),
+        WarmUp(lambda step: -0.1, 10),
+    ],
+    ids=repr,
+)
+def test_a_schedule_of_negative_rates_is_an_error_in_training(schedule):
+    with pytest.raises(ValueError, match="the learning rate of step"):
+        train(network(), SGD(schedule))
+
+
+@pytest.mark.parametrize("steps", [0, -1, math.nan])
+def test_a_schedule_over_no_steps_is_refused(steps):
+    for build in (
+        lambda: StepDecay(0.1, steps),
+        lambda: CosineDecay(0.1, steps),
+        lambda: WarmUp(StepDecay(0.1, 1), steps),
+    ):
+        with pytest.raises(ValueError, match="must be at least 1"):
+            build()
+
+
+@pytest.mark.parametrize("number", [-1, 2.5, 2.0, True, "3", None, math.nan, math.inf], ids=repr)
+def test_parameters_of_callbacks_are_whole_numbers(number, tmp_path):
+    with pytest.raises(ValueError, match=r"patience must be (a whole number of )?at least 0"):
+        EarlyStopping(patience=number)
+    with pytest.raises(ValueError, match=r"every must be (a whole number of )?at least 1"):
+        Checkpoint(tmp_path / "x", every=number)
+    with pytest.raises(ValueError, match="every must be at least 1, not 0"):
+        Checkpoint(tmp_path / "x", every=0)
+
+
+@pytest.mark.parametrize("min_delta", [math.nan, math.inf, -math.inf, "0.1", None], ids=repr)
+def test_min_delta_is_a_number(min_delta):
+    with pytest.raises((ValueError, TypeError)):
+        EarlyStopping(min_delta=min_delta)
+
+
+def test_the_best_figure_is_the_metrics_own():
+    callback = EarlyStopping("accuracy", patience=3)
+    history = train(network(), Adam(0.05), callbacks=[callback], epochs=10)
+    assert callback.best == max(record.accuracy for record in history) > 0
+    assert history[callback.best_epoch - 1].accuracy == callback.best
+
+
+# Losses that are not finite
+
+
+def breaking(step):
+    """Return an optimizer whose step breaks the weights, so that the next loss shows it."""
+    return SGD(lambda number: 1e38 if number == step else 0.1)
+
+
+@ENGINES
+@pytest.mark.parametrize("step", [0, 2, 4, 10])
+def test_a_loss_that_turns_nan_is_warned_of_once_with_epoch_and_step(step, engine):
+    epoch, place = divmod(step + 1, 4)
+    with pytest.warns(RuntimeWarning, match="training goes on") as caught:
+        history = train(network(), breaking(step), engine=engine)
+    assert len(history) == 6
+    assert history.stopped is None
+    assert not math.isfinite(history[-1].loss)
+    assert len(caught) == 1
+    text = str(caught[0].message)
+    assert f"in epoch {epoch + 1}, at step {place + 1} of 4" in text
+    assert str(history[epoch].loss) in text
+    assert caught[0].filename == __file__
+    assert all(math.isfinite(record.loss) for record in history[:epoch])
+
+
+def test_each_training_warns_anew():
+    net = network()
+    for _ in range(2):
+        with pytest.warns(RuntimeWarning, match="training goes on"):
+            train(net, breaking(0), epochs=2)
+
+
+def test_a_loss_that_is_finite_or_ends_the_training_is_not_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(network(), SGD(0.1))
+        history = train(network(), breaking(5), callbacks=[TerminateOnNaN()])
+    assert history.stopped.endswith("in epoch 2, at step 3 of 4")
+
+
+# The best weights at the end
+
+
+def valley():
+    """Return an optimizer that makes things better for 3 epochs, and worse by each one after."""
+    return SGD(lambda step: 0.3 if step < 12 else 0.3 * 4.0 ** (step - 11))
+
+
+class Interrupt:
+    def __init__(self, step):
+        self.step = step
+
+    def on_step(self, training):
+        if training.optimizer.steps == self.step:
+            raise KeyboardInterrupt
+
+
+def fail(training):
+    raise OSError("no space left")
+
+
+def stop(training):
+    raise StopTraining("enough")
+
+
+def interrupt(training):
+    raise KeyboardInterrupt
+
+
+ENDS = {
+    "patience": ({"patience": 2}, [], None),
+    "last epoch": ({"patience": 50}, [], None),
+    "a callback stops": ({"patience": 50}, [After(5, stop)], None),
+    "Ctrl-C between epochs": ({"patience": 50}, [After(5, interrupt)], KeyboardInterrupt),
+    "Ctrl-C in an epoch": ({"patience": 50}, [Interrupt(22)], KeyboardInterrupt),
+    "a callback fails": ({"patience": 50}, [After(5, fail)], OSError),
+    "NaN": ({"patience": 50}, [TerminateOnNaN()], None),
+}
+ends = pytest.mark.parametrize(("options", "others", "error"), ENDS.values(), ids=ENDS)
+
+
+def run_to_the_end(callbacks, error, epochs, engine="auto"):
+    """Return the network, and its weights and losses after each epoch."""
+    net, weights, losses = network(dtype="float64"), [], []
+
+    def keep(training):
+        weights.append(training.net.parameters.flat.copy())
+        losses.append(training.history[-1].val_loss)
+
+    options = {"validation_data": (X, Y), "epochs": epochs, "callbacks": [keep, *callbacks]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a loss that turns NaN
+        if error:
+            with pytest.raises(error):
+                train(net, valley(), engine=engine, **options)
+        else:
+            train(net, valley(), engine=engine, **options)
+    return net, weights, losses
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "last"])
+@ends
+def test_the_best_weights_come_back_at_any_end(options, others, error, first):
+    early = EarlyStopping("val_loss", **options)
+    callbacks = [early, *others] if first else [*others, early]
+    epochs = 600 if isinstance(others and others[0], TerminateOnNaN) else 8
+    net, weights, losses = run_to_the_end(callbacks, error, epochs)
+    best = int(np.nanargmin(losses))
+    assert best == 2
+    assert len(losses) > best + 1
+    np.testing.assert_array_equal(net.parameters.flat, weights[best])
+    assert early.best_epoch == best + 1
+    assert early.best == losses[best] == evaluate(net, X, Y, loss="cross-entropy").loss
+
+
+@ends
+def test_without_the_best_weights_the_last_ones_stay(options, others, error):
+    early = EarlyStopping("val_loss", **options, restore_best_weights=False)
+    epochs = 600 if isinstance(others and others[0], TerminateOnNaN) else 8
+    net, weights, _ = run_to_the_end([*others, early], error, epochs)
+    if not any(isinstance(other, Interrupt) for other in others):
+        np.testing.assert_array_equal(net.parameters.flat, weights[-1])
+    assert not np.array_equal(net.parameters.flat, weights[2])
+
+
+@pytest.mark.parametrize("order", ["early, file", "file, early"])
+@pytest.mark.parametrize("every", [1, 3])
+@ends
+def test_the_checkpoint_holds_the_best_weights_after_any_end(
+    options, others, error, every, order, tmp_path
+):
+    early, file = EarlyStopping("val_loss", **options), Checkpoint(tmp_path / "t", every=every)
+    pair = [early, file] if order == "early, file" else [file, early]
+    epochs = 600 if isinstance(others and others[0], TerminateOnNaN) else 8
+    _, weights, losses = run_to_the_end([*others, *pair], error, epochs)
+    saved = network(dtype="float64")
+    _, history = load_training(tmp_path / "t", saved, valley())
+    np.testing.assert_array_equal(saved.parameters.flat, weights[int(np.nanargmin(losses))])
+    np.testing.assert_equal([record.val_loss for record in history], losses)
+
+
+def test_a_callback_begins_anew_with_each_training():
+    """The second network got the weights of the first."""
+    early = EarlyStopping("loss", patience=1)
+    first, second = network(rng=1), network(rng=2)
+    train(first, Adam(0.05), epochs=3, callbacks=[early])
+    best_of_first = early.best
+    alone = network(rng=2)
+    expected = train(alone, SGD(1e-3), epochs=5, callbacks=[EarlyStopping("loss", patience=1)])
+    history = train(second, SGD(1e-3), epochs=5, callbacks=[early])
+    assert [r.loss for r in history] == [r.loss for r in expected]
+    assert len(history) == 5
+    assert early.best > best_of_first
+    np.testing.assert_array_equal(second.parameters.flat, alone.parameters.flat)
+    assert not np.array_equal(first.parameters.flat, second.parameters.flat)
+
+
+def test_hooks_of_a_callback_are_called_in_their_order_and_at_any_end():
+    calls = []
+
+    class Watch:
+        def __init__(self, name, saves=False):
+            self.name, self.saves = name, saves
+
+        def on_train_begin(self, training):
+            calls.append((self.name, "begin", len(training.history)))
+
+        def __call__(self, training):
+            calls.append((self.name, "epoch", len(training.history)))
+
+        def on_train_end(self, training):
+            calls.append((self.name, "end", len(training.history)))
+
+    callbacks = [Watch("file", saves=True), Watch("other"), After(2, interrupt)]
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), SGD(0.1), callbacks=callbacks)
+    names = ("file", "other")
+    assert calls == [
+        *((name, "begin", 0) for name in names[::-1]),
+        *((name, "epoch", 1) for name in names),
+        *((name, "epoch", 2) for name in names),
+        ("other", "end", 2),
+        ("file", "end", 2),
+    ]
+
+
+def test_a_csv_file_has_the_epoch_that_ends_the_training(tmp_path):
+    callbacks = [CSVLogger(tmp_path / "h.csv"), EarlyStopping("loss", patience=1)]
+    history = train(network(), valley(), callbacks=callbacks, epochs=10)
+    assert history.stopped
+    assert len((tmp_path / "h.csv").read_text().splitlines()) == len(history) + 1
