@@ -82,6 +82,8 @@ class Sequential:
         self.parameters = Parameters(shapes, self.dtype)
         self.gradients = Parameters(shapes, self.dtype)
         for stream, (name, layer) in enumerate(zip(self.names, self.layers, strict=True)):
+            if "stream" in vars(layer):  # which another network has set
+                raise ValueError(f"{layer} is part of a network already; build a new layer")
             own = list(layer.parameter_shapes())
             layer.bind(
                 {parameter: self.parameters[f"{name}.{parameter}"] for parameter in own},

@@ -303,7 +303,7 @@ class Plan:
             raise ValueError(f"{self._layer or 'a call'}: shapes do not fit {op}: {shapes}")
 
     def _check_writes(self, op: Op, out: Array) -> None:
-        for array, what in self._protected:
+        for array, what in reversed(self._protected):  # the newest says most
             if np.may_share_memory(array, out) and array is not self._free:
                 raise ValueError(
                     f"{self._layer or 'a call'} writes to {what} by {_name(op)}, where others read "
