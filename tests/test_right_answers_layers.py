@@ -21,6 +21,7 @@ from fastnn import (
     fit,
     op,
 )
+from fastnn.engine import Execution
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(20, 6)), RNG.normal(size=(20, 3))
@@ -319,8 +320,6 @@ def test_two_dropouts_draw_masks_of_their_own():
     net = Sequential([Dropout(0.5), Dense(200, 200, weights=np.eye(200)), Dropout(0.5)])
     plan = net.training_plan()
     outputs = net.plan_forward(plan, ones)
-    from fastnn.engine import Execution  # noqa: PLC0415
-
     Execution(plan).run()
     first, both = outputs[1] > 0, outputs[3] > 0
     assert 0.4 < first.mean() < 0.6
