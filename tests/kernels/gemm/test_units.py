@@ -1,27 +1,34 @@
-"""The `numba` kernel's tests again, compiled for narrower vector units than the machine's."""
+"""The contract and the rounding errors on vector units narrower than the machine's.
+
+Numba compiles for a vector unit as a process starts; so each has a process of its own.
+"""
 
 import pytest
 
 from tests.kernels.gemm.units import AVX2, SSE2, only_x86
 
+# Files with tests of the kernel `numba`, which are run without those of other kernels.
 SCRIPT = """
 import sys
 import pytest
-from fastnn.kernels.gemm.blocksizes import vector_unit
+from fastnn.kernels.runtime.hardware import vector_unit
 
-assert vector_unit().name == {name!r}
-names = ["contract", "packed", "error", "random_products"]
-files = [f"tests/kernels/test_{{name}}.py" for name in names]
-tests = "(numba and not numba-naive and not numba-blocked) or some_random or {part}"
-sys.exit(pytest.main(["-p", "no:cacheprovider", "-q", "-m", "", "-k", tests, *files]))
+assert vector_unit().name == {unit!r}
+files = [
+    "tests/kernels/testing/test_contract.py",
+    "tests/kernels/gemm/test_product.py",
+    "tests/kernels/gemm/test_error.py",
+    "tests/kernels/gemm/test_random_products.py",
+]
+others = "naive or blocked or numpy"
+sys.exit(pytest.main(["-p", "no:cacheprovider", "-q", "-k", f"not ({{others}})", *files]))
 """
 
 
 @only_x86
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("environment", "name"), [(AVX2, "AVX2"), (SSE2, "128 bit")], ids=["AVX2", "SSE2"]
+    ("environment", "unit"), [(AVX2, "AVX2"), (SSE2, "128 bit")], ids=["AVX2", "128-bit"]
 )
-@pytest.mark.parametrize("part", ["float32", "float64"])
-def test_on_another_unit(run_python, environment, name, part):
-    run_python(SCRIPT.format(name=name, part=part), **environment)
+def test_contract_on_another_unit(run_python, environment, unit):
+    run_python(SCRIPT.format(unit=unit), **environment)
