@@ -10,8 +10,8 @@ import pytest
 
 from fastnn import kernels
 from fastnn.checkpoint import load_network
-from fastnn.datasets import load
 from fastnn.data import GRADIENT_DESCENTS
+from fastnn.datasets import load
 from fastnn.experiments.directory import FILES
 from fastnn.optimizers import OPTIMIZERS
 
