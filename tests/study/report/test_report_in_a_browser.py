@@ -8,6 +8,8 @@ from fastnn.study.report.page import render
 from tests.browser import open_page
 from tests.study.report.test_report_page import PAST
 
+pytestmark = pytest.mark.browser
+
 WIDTHS = [1280, 390]
 
 
