@@ -134,6 +134,23 @@ def test_train_reports_code_that_fails_to_import_in_one_line(fastnn, directory):
     result.assert_error("gelu.py cannot be imported: ZeroDivisionError", "line 2")
 
 
+@pytest.mark.parametrize(
+    ("name", "where", "call"),
+    [
+        ("activation", "fastnn:Dense", "Dense()"),
+        ("layer", "fastnn:Dropout", "Dropout(n_in, n_out)"),
+        ("optimizer", "own.py:Own", "Own(learning_rate, weight_decay=…, clip_norm=…)"),
+    ],
+)
+def test_train_refuses_a_class_that_is_built_otherwise(fastnn, directory, name, where, call):
+    (directory / "own.py").write_text(
+        "from fastnn import SGD\n"
+        "class Own(SGD):\n"
+        "    def __init__(self, rate): super().__init__(rate)\n"
+    )
+    fastnn("train", f"--{name}", where).assert_error(f"the {name} is built by {call}")
+
+
 def test_resume_finds_a_kernel_from_a_file_from_another_directory(fastnn, tmp_path, monkeypatch):
     file = tmp_path / "mine.py"
     file.write_text(
