@@ -2,23 +2,26 @@
 
 The outer three, jc, pc and ic, cut the matrices into parts that a cache holds::
 
-          out     jc                A    pc                    B    jc
-         +-----+------+----+       +----+----+----+           +----+------+----+
-         |     |      |    |       |    |    |    |        pc |    |######|    | KC
-      ic |     |######|    |  +=   |    |####|    | MC   *    +----+------+----+
-         |     |      |    |    ic |    |    |    |           |    |      |    |
-         +-----+------+----+       +----+----+----+           +----+------+----+
-                  NC            block of A, in L2  KC      panel of B, in L3  NC
+             jc                        pc                        jc
+       +---+------+---+          +---+----+---+            +---+------+---+
+       |   |      |   |          |   |    |   |            |   |      |   |
+    ic |   |######|   | MC += ic |   |####|   | MC  *  pc  |   |######|   | KC
+       |   |      |   |          |   |    |   |            |   |      |   |
+       +---+------+---+          +---+----+---+            +---+------+---+
+              NC                       KC                         NC
+       out                       block of A, in L2         panel of B, in L3
 
-The macro-kernel is the inner two, jr and ir, which call the micro-kernel for each micro-tile::
+The inner two, jr and ir, are the macro-kernel, which calls the micro-kernel for each micro-tile::
 
-                 jr                                             jr
-         +------+--+-------+       +--------------+           +------+--+------+
-      ir |      |##|       |  += ir|##############| MR   *    |      |##|      |
-         |      |  |       |       |              |           |      |##|      | KC
-         +------+--+-------+       +--------------+           +------+--+------+
-          micro-tile MR x NR,      micro-panel of A,          micro-panel of B,
-          in registers             in L1               KC     in L1 and L2     NR
+             jr                                                  jr
+       +-----+--+-----+          +------------+            +-----+--+-----+
+       |     |  |     |          |            |            |     |##|     |
+    ir |     |##|     | MR += ir |############| MR  *      |     |##|     | KC
+       |     |  |     |          |            |            |     |##|     |
+       +-----+--+-----+          +------------+            +-----+--+-----+
+              NR                       KC                         NR
+       micro-tile of out,        micro-panel of A,         micro-panel of B,
+       in registers              in L1                     in L1 and L2
 
 A part that is read again before it leaves its cache is packed where that pays:
 
