@@ -79,6 +79,7 @@ def dense_products(batch: int, n_in: int, n_out: int) -> list[Product]:
     ]
 
 
+PRODUCT_SECONDS = 0.1  # for which a kernel is timed at a product
 # Squares, and what one sample and a batch of 64 take in a network of 784-128-10.
 PRODUCTS = (
     *squares(64, 256, 1024),
@@ -125,7 +126,7 @@ def measure_kernel(
     products: Sequence[Product],
     dtype: str,
     *,
-    seconds: float = 0.1,
+    seconds: float = PRODUCT_SECONDS,
     min_rounds: int = 3,
     reach: float = 1.0,
     against: Product | None = None,
@@ -198,7 +199,7 @@ def measure_kernels(
     dtype: str,
     limits: Ceilings,
     *,
-    seconds: float = 0.1,
+    seconds: float = PRODUCT_SECONDS,
     reach: float = 1.0,
     progress: Progress = lambda name: None,
 ) -> list[Timing]:
@@ -215,14 +216,9 @@ def measure_kernels(
 
 
 def report_speeds(
-    chosen: Sequence[Kernel],
-    dtype: str,
-    products: Sequence[Product] = PRODUCTS,
-    *,
-    seconds: float = 0.1,
-    progress: Progress = lambda name: None,
+    chosen: Sequence[Kernel], dtype: str, progress: Progress = lambda name: None
 ) -> dict[str, Any]:
-    """Measure the machine and then kernels, with as many threads as are set.
+    """Measure the machine, and then kernels at `PRODUCTS`, with as many threads as are set.
 
     Returns
     -------
@@ -234,7 +230,9 @@ def report_speeds(
     threads = kernels.get_num_threads()
     progress("machine")
     limits = ceilings.measure(threads)
-    timings = measure_kernels(chosen, products, dtype, limits, seconds=seconds, progress=progress)
+    timings = measure_kernels(
+        chosen, PRODUCTS, dtype, limits, seconds=PRODUCT_SECONDS, progress=progress
+    )
     return {
         "dtype": dtype,
         "threads": threads,

@@ -33,6 +33,8 @@ def ladder(comparison: Report) -> str:
     """Compare the ends of the ladder."""
     slowest, quickest = slowest_and_quickest(measured(comparison))
     first, last = (row["epoch_seconds"]["median"] for row in (slowest, quickest))
+    if slowest is quickest:
+        return f"Under `{quickest['kernel']}`, an epoch takes {duration(last)}."
     return (
         f"From `{slowest['kernel']}` to `{quickest['kernel']}`, an epoch goes from "
         f"{duration(first)} to {duration(last)}: a factor of {significant(first / last)}."
