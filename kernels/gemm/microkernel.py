@@ -34,6 +34,8 @@ from fastnn.kernels.runtime.hardware import vector_unit
 from fastnn.kernels.runtime.vectors import INDEX, POINTER, Vectors, advance, index, phi
 
 BIT = ir.IntType(1)
+MAX_WIDE_ROWS = 2  # of a product: with no more, B is read only once, and micro-tiles are wide
+MAX_WIDE_VECTORS = 8  # in a row of a wide micro-tile
 PREFETCHES_OF_OUT = 16  # in a k-loop, each of one row of the next micro-tile's `out`
 MIN_ROWS_TO_PREFETCH = 5  # with fewer rows, a micro-tile is the last of its column or soon done
 ROWS_OF_B_AHEAD = 8  # how far a micro-kernel that packs B prefetches it
@@ -71,7 +73,9 @@ def variants() -> list[tuple[int, int, int]]:
     """
     mr = blocksizes(4).MR
     few = [rows for rows in range(1, mr + 1) if is_narrow_variant(rows, mr)]
-    sizes = [(1, 8, 0), (1, 4, 0), (2, 4, 0), (mr, 2, 1), (mr, 1, 1)]
+    half = MAX_WIDE_VECTORS // 2
+    sizes = [(1, MAX_WIDE_VECTORS, 0), *((rows, half, 0) for rows in range(1, MAX_WIDE_ROWS + 1))]
+    sizes += [(mr, VECTORS_IN_NR, 1), (mr, 1, 1)]
     sizes += [(rows, VECTORS_IN_NR, 0) for rows in range(1, mr + 1)]
     sizes += [(rows, 1, 0) for rows in few]
     if not vector_unit().masks:
@@ -186,11 +190,10 @@ class _Microkernel:
 
     Its blocks, and the ways between them::
 
-        entry --> k --------> step --> done ------> store
-                  |\         / |        \           /
-                  | prefetch   |         accumulate
-                  |<-----------+
-                    kc times
+        entry --> k -------------> step --> done --------------> store
+                  ^ \             / |         \                 /
+                  |  -> prefetch -  |          -> accumulate ---
+                  +---- kc steps ---+
 
     """
 
@@ -212,6 +215,7 @@ class _Microkernel:
         self.masks: list[ir.Value | None] = [None] * (vectors - 1) + [edge]
 
     def emit(self) -> None:
+        """Emit all blocks, from the loop over k to the return."""
         builder, arguments = self.builder, self.arguments
         interval = builder.udiv(arguments.kc, index(PREFETCHES_OF_OUT))
         first_due = builder.sub(arguments.kc, interval)

@@ -137,6 +137,7 @@ class _Transpose:
         ]
 
     def emit(self) -> None:
+        """Emit a loop over whole steps, and a last step for the rows that remain."""
         builder, step = self.builder, self.strip.lanes
         blocks = [self.function.append_basic_block(name) for name in ("k", "rest", "tail", "done")]
         loop, rest, tail, done = blocks
