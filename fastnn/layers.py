@@ -304,6 +304,7 @@ ACTIVATIONS: dict[str, type[Layer]] = {
     "sigmoid": Sigmoid,
     "tanh": Tanh,
 }
+HIDDEN_LAYERS: dict[str, type[Layer]] = {"dense": Dense}  # built from (n_in, n_out)
 LAYERS: dict[str, type[Layer]] = {
     layer.__name__: layer for layer in (Dense, Softmax, Dropout, *ACTIVATIONS.values())
 }

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from fastnn import kernels, losses
 from fastnn.datasets import Dataset
-from fastnn.experiments.settings import AUTO, HIDDEN_LAYERS, Experiment, ExperimentError
+from fastnn.experiments.settings import AUTO, Experiment, ExperimentError
 from fastnn.initializers import INITIALIZERS, GlorotUniform, HeNormal, Initializer
 from fastnn.kernels import Kernel
 from fastnn.kernels.finding import class_of
-from fastnn.layers import ACTIVATIONS, Dense, Dropout, Layer, LeakyReLU, ReLU
+from fastnn.layers import ACTIVATIONS, HIDDEN_LAYERS, Dense, Dropout, Layer, LeakyReLU, ReLU
 from fastnn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy, Targets
 from fastnn.network import Sequential
 from fastnn.optimizers import OPTIMIZERS, SGD, Optimizer

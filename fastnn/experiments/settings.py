@@ -28,7 +28,7 @@ from fastnn.experiments.fields import (
 )
 from fastnn.initializers import INITIALIZERS
 from fastnn.kernels.finding import class_of
-from fastnn.layers import ACTIVATIONS, Dense, Layer
+from fastnn.layers import ACTIVATIONS, HIDDEN_LAYERS
 from fastnn.losses import LOSSES
 from fastnn.optimizers import OPTIMIZERS, SGD, Optimizer
 from fastnn.plan import ENGINES
@@ -37,7 +37,6 @@ from fastnn.schedules import SCHEDULES
 __all__ = ["SETTINGS", "Experiment", "ExperimentError", "read_settings"]
 
 AUTO = "auto"
-HIDDEN_LAYERS: dict[str, type[Layer]] = {"dense": Dense}  # built from (n_in, n_out)
 BATCH_SIZE = 32  # in mini-batch descent
 LEARNING_RATE = 0.001  # of an optimizer whose class has no default
 # The class's own default is meant for longer runs than the tens of epochs of an experiment.
