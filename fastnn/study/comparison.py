@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import kernels
+from fastnn import environment, kernels
 from fastnn.data import resolve_batch_size
-from fastnn.environment import blas_restraints, machine, versions
 from fastnn.experiments.build import Builder, targets_for
 from fastnn.experiments.run import load_data
 from fastnn.experiments.settings import Experiment
@@ -281,7 +280,7 @@ class Comparison:
         reference = self.named(REFERENCE)
         losses = [contender.loss for contender in self.measured]
         noise = max(Spread.of(each.step_seconds).width for each in self.measured)
-        return {
+        return environment.report() | {
             "data": self.experiment.data,
             "sizes": reference.net.sizes,
             "dtype": self.experiment.dtype,
@@ -294,9 +293,6 @@ class Comparison:
             "rounds": self.rounds,
             "steps_verified": STEPS_VERIFIED,
             "loss_difference": (max(losses) - min(losses)) / (abs(reference.loss) or 1.0),
-            "versions": versions(),
-            "machine": machine(),
-            "blas_restraints": blas_restraints(),
             "ceilings": asdict(self.ceilings),
             "noise": noise,
             "busy": noise > MAX_QUIET_NOISE,

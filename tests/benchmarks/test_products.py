@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from benchmarks import products
-from benchmarks.products import LaidOut, Options, Outcome
+from benchmarks.products import ROWS, LaidOut, Outcome, Row, measure
 from benchmarks.suites.layouts import LAYOUTS
 from fastnn import kernels
 from fastnn.kernels import Kernel
@@ -20,11 +20,12 @@ WRONG = Kernel("numba", "", lambda a, b, out: out.fill(0))
 
 def outcome(*medians):
     ratios = {str(i): Spread(m - 0.1, m, m + 0.1) for i, m in enumerate(medians)}
-    return Outcome("work", "float32", 1, ratios)
+    return Outcome("work", "float32", 1, ratios, ratios)
 
 
 @pytest.fixture
-def command():
+def command(quiet, monkeypatch):
+    monkeypatch.setattr(products, "QUICK_FACTOR", 0.02)
     app = typer.Typer()
     app.command()(products.main)
     return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
@@ -42,7 +43,7 @@ def test_outcome_has_the_spread_of_a_typical_product():
 
 
 def test_network_products_are_those_of_the_networks_each_once():
-    found = products.network_products(products.BATCH_SIZES)
+    found = products.network_products(quick=False)
     assert len(found) == len(set(found)) == 7 * 9 * 3
     assert Product(1, 784, 128) in found
     assert Product(512, 1024, 10, "a") in found
@@ -50,8 +51,8 @@ def test_network_products_are_those_of_the_networks_each_once():
 
 
 def test_random_products_are_the_same_every_time_and_within_limits():
-    found = products.random_products(200)
-    assert found == products.random_products(200)
+    found = products.random_products(quick=False)
+    assert found == products.random_products(quick=False)
     sizes = [size for product in found for size in (product.m, product.k, product.n)]
     assert min(sizes) >= 1
     assert max(sizes) <= 1024
@@ -68,24 +69,24 @@ def test_laid_out_operands_hold_the_same_numbers(layout):
         np.testing.assert_array_equal(ours, contiguous)
 
 
-def test_compare_measures_the_lowest_again_and_the_new_figure_counts(monkeypatch):
+def test_measure_measures_the_lowest_again_and_the_new_figure_counts(monkeypatch, quiet):
     asked = []
 
-    def measure(kernel, chosen, dtype, **options):
+    def measure_kernel(kernel, chosen, dtype, **options):
         asked.append([product.n for product in chosen])
         return [
             Timing("numba", p, np.ones(1), np.array([len(asked) * (1.0 + p.n)])) for p in chosen
         ]
 
-    monkeypatch.setattr(products, "measure_kernel", measure)
-    found = products.compare("", squares(*range(1, 21)), "float32", 1, Options(True, 1))
+    monkeypatch.setattr(products, "measure_kernel", measure_kernel)
+    row = Row("", lambda quick: squares(*range(1, 21)), dtypes=("float32",))
+    (found,) = measure(row, threads=1, quick=True)
     assert asked == [list(range(1, 21)), list(range(1, products.REMEASURED + 1))]
     assert found.ratios["1×1·1×1"].median == 2 * 2
     assert found.ratios["20×20·20×20"].median == 21
 
 
-def test_command_prints_tables_and_writes_json(command, tmp_path, monkeypatch):
-    monkeypatch.setattr(Options, "seconds", 0.002)
+def test_command_prints_tables_and_writes_json(command, tmp_path):
     path = tmp_path / "products.json"
     result = command("--quick", "--rows", "overhead,layouts", "--threads", 1, "--json", path)
     assert result.exit_code == 0, result.output
@@ -99,34 +100,36 @@ def test_command_prints_tables_and_writes_json(command, tmp_path, monkeypatch):
     for each in report["outcomes"]:
         assert each["work"] in result.output
         assert each["mean"] > 0
+        assert 0 < each["share"] < 2
     assert "every 2nd row" in result.output
     assert report["machine"]["blas"]["architecture"] in result.output
 
 
-def test_large_squares_are_compared_with_numpy_and_with_the_peak(monkeypatch, quiet):
-    monkeypatch.setattr(Options, "seconds", 0.0)
+def test_rows_for_several_threads_are_measured_on_one_too(monkeypatch, quiet):
     monkeypatch.setattr(products, "LARGE_SIDES", (32, 64, 96))
-    ratios, shares = products.large_squares(Options(True, 1))
-    assert list(ratios.ratios) == list(shares.ratios) == ["32×32·32×32", "64×64·64×64"]
-    assert 0 < shares.mean < 2
+    monkeypatch.setattr(products, "QUICK_FACTOR", 0.0)
+    threads = kernels.get_num_threads()
+    found = list(measure(ROWS["large"], threads, quick=True))
+    assert [each.threads for each in found] == sorted({1, threads})
+    for each in found:
+        assert list(each.ratios) == list(each.shares) == ["32×32·32×32", "64×64·64×64"]
 
 
 def test_command_prints_the_other_rows_where_one_fails(command, monkeypatch):
-    def failing(options):
+    def failing(quick):
         raise VerificationError("not timed")
 
-    monkeypatch.setattr(Options, "seconds", 0.002)
-    monkeypatch.setitem(products.ROWS, "squares", failing)
+    monkeypatch.setitem(ROWS, "squares", Row("squares", failing))
     result = command("--quick", "--rows", "squares,overhead")
     assert result.exit_code == 1
     assert "call overhead" in result.output
     assert "squares: not timed" in result.output
 
 
-def test_wrong_kernel_gets_no_figure(monkeypatch):
+def test_wrong_kernel_gets_no_figure(monkeypatch, quiet):
     monkeypatch.setitem(kernels.LADDER, "numba", f"{__name__}:WRONG")
     with pytest.raises(VerificationError):
-        list(products.small_squares(Options(quick=True, threads=1)))
+        list(measure(ROWS["squares"], threads=1, quick=True))
 
 
 def test_avx2_holds_both_libraries_to_it(monkeypatch):
@@ -140,7 +143,7 @@ def test_avx2_holds_both_libraries_to_it(monkeypatch):
         return products.subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(products.subprocess, "run", run)
-    (found,) = products.avx2(Options(quick=True, threads=2))
+    (found,) = products.measure_avx2(quick=True)
     assert (seen["NUMBA_CPU_NAME"], seen["OPENBLAS_CORETYPE"]) == ("haswell", "Haswell")
     assert found.work == "network shapes, AVX2"
     assert found.ratios == outcome(1.5).ratios

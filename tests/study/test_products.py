@@ -53,7 +53,7 @@ def test_measure_kernel_leaves_out_what_is_beyond_its_reach(reach, sides):
 def test_measure_kernel_compares_with_numpy_or_with_itself(monkeypatch):
     called = []
 
-    def compare(cases, seconds, *, threads, min_rounds):
+    def compare(cases, seconds, *, threads):
         for case in cases:
             called.append([(call.func, call.args[0].shape) for call in case])
         return [np.array([[1.0, 2.0]])]

@@ -85,15 +85,17 @@ def test_compare_times_the_calls_of_each_case(threads):
         return lambda: time.sleep(milliseconds / 1000)
 
     cases = [(sleeping(1), sleeping(9)), (sleeping(9), sleeping(1))]
-    x, y = timing.compare(cases, 0.0, threads=threads, min_rounds=3)
-    assert x.shape == y.shape == (3, 2)
+    x, y = timing.compare(cases, 0.0, threads=threads)
+    assert x.shape == y.shape == (timing.MIN_ROUNDS, 2)
     assert (np.median(x, axis=0) >= [0.001, 0.009]).all()
     assert (np.median(y, axis=0) >= [0.009, 0.001]).all()
     assert np.median(x[:, 0]) < 0.009
     assert np.median(y[:, 1]) < 0.009
 
 
-@pytest.mark.parametrize(("seconds", "rounds"), [(0.0, 3), (0.05, 10), (1e9, timing.MAX_ROUNDS)])
+@pytest.mark.parametrize(
+    ("seconds", "rounds"), [(0.0, timing.MIN_ROUNDS), (0.05, 10), (1e9, timing.MAX_ROUNDS)]
+)
 def test_compare_makes_the_rounds_that_fit_into_the_time(monkeypatch, seconds, rounds):
     class Watch:
         cost = 0.005
@@ -105,5 +107,5 @@ def test_compare_makes_the_rounds_that_fit_into_the_time(monkeypatch, seconds, r
             return 1.0
 
     monkeypatch.setattr(timing, "Stopwatch", Watch)
-    (found,) = timing.compare([(print,)], seconds, threads=1, min_rounds=3)
+    (found,) = timing.compare([(print,)], seconds, threads=1)
     assert len(found) == rounds
