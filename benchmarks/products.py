@@ -95,30 +95,14 @@ def random_products(quick: bool) -> list[Product]:
 
 @dataclass(frozen=True)
 class Row:
-    """What is measured under one name.
+    """What is measured under one name."""
 
-    Attributes
-    ----------
-    work : str
-        The products; where they are not compared with NumPy, also what with.
-    products : callable
-        Returns them; its argument is whether to be quick.
-    dtypes : tuple of str
-    threaded : bool
-        Whether they are measured on all threads as well as on one.
-    against : Product, optional
-        What the kernel is compared with, instead of NumPy.
-    seconds : float
-        For each product.
-
-    """
-
-    work: str
-    products: Callable[[bool], list[Product]]
+    work: str  # the products; where they are not compared with NumPy, also what with
+    products: Callable[[bool], list[Product]]  # from whether to be quick
     dtypes: tuple[str, ...] = ("float32", "float64")
-    threaded: bool = False
-    against: Product | None = None
-    seconds: float = SECONDS
+    threaded: bool = False  # whether they are measured on all threads as well as on one
+    against: Product | None = None  # what the kernel is compared at, instead of with NumPy
+    seconds: float = SECONDS  # for each product
 
 
 ROWS = {

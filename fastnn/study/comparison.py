@@ -40,37 +40,18 @@ class ComparisonError(ValueError):
 
 @dataclass
 class Contender:
-    """A kernel with its network, and how long that takes.
-
-    Attributes
-    ----------
-    kernel : str
-    net : Sequential
-    loss : float
-        Mean over the first steps.
-    steps : int
-        How many are timed at once, an epoch at most.
-    samples : dict from int to int
-        How many samples are timed, for each batch size of inference.
-    step_seconds : ndarray of shape (rounds,)
-    inference_seconds : dict from int to ndarray of shape (rounds,)
-        For each batch size, extrapolated from `samples`.
-    profile : Profile or None
-        Where the time of a step goes.
-    skipped : str or None
-        Why the kernel is not measured.
-
-    """
+    """A kernel with its network, and how long that takes."""
 
     kernel: str
     net: Sequential
-    loss: float = math.nan
-    steps: int = 1
-    samples: dict[int, int] = field(default_factory=dict)
-    step_seconds: FloatArray = field(default_factory=lambda: np.empty(0))
+    skipped: str | None = None  # why it is not measured
+    loss: float = math.nan  # mean over the first steps
+    steps: int = 1  # that are timed at once, an epoch at most
+    samples: dict[int, int] = field(default_factory=dict)  # timed, by batch size of inference
+    step_seconds: FloatArray = field(default_factory=lambda: np.empty(0))  # by round
+    # By batch size and by round, extrapolated from `samples`.
     inference_seconds: dict[int, FloatArray] = field(default_factory=dict)
     profile: Profile | None = None
-    skipped: str | None = None
 
 
 class Comparison:

@@ -14,23 +14,11 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class Profile:
-    """How long a plan and each of its calls take.
-
-    Attributes
-    ----------
-    calls : tuple of (Call, Spread)
-        Each call and its seconds.
-    python : Spread
-        Seconds of a step that Python starts, as the engine ``python`` does.
-    compiled : Spread or None
-        Seconds of a step that compiled code repeats, as the engine ``compiled`` does; None where
-        a call is not compiled.
-
-    """
+    """How long a plan and each of its calls take, in seconds."""
 
     calls: tuple[tuple[Call, Spread], ...]
-    python: Spread
-    compiled: Spread | None
+    python: Spread  # of a step that Python starts, as the engine ``python`` does
+    compiled: Spread | None  # of a step that compiled code repeats; None where it can't
 
     @property
     def seconds(self) -> float:

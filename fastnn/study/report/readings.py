@@ -19,7 +19,6 @@ def readings(data: Report) -> dict[str, str]:
     """Return the readings by the names of the figures that have one."""
     comparison = data["comparison"]
     return {
-        "ladder": ladder(comparison),
         "step": step(comparison),
         "speeds": speeds(data["speeds"]),
         "roofline": roofline(comparison),
@@ -27,18 +26,6 @@ def readings(data: Report) -> dict[str, str]:
         "curves-over-epochs": agreement(data["curves"]),
         "approximation": approximation(data["approximation"]),
     }
-
-
-def ladder(comparison: Report) -> str:
-    """Compare the ends of the ladder."""
-    slowest, quickest = slowest_and_quickest(measured(comparison))
-    first, last = (row["epoch_seconds"]["median"] for row in (slowest, quickest))
-    if slowest is quickest:
-        return f"Under `{quickest['kernel']}`, an epoch takes {duration(last)}."
-    return (
-        f"From `{slowest['kernel']}` to `{quickest['kernel']}`, an epoch goes from "
-        f"{duration(first)} to {duration(last)}: a factor of {significant(first / last)}."
-    )
 
 
 def step(comparison: Report) -> str:
