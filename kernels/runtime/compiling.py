@@ -20,6 +20,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import CodeType, ModuleType
 from typing import Any, TypeAlias, TypeVar, cast
 
 import numba
@@ -95,26 +96,47 @@ def identity(function: Callable[..., object]) -> str | None:
         sources = fingerprint(each.__module__)
         if sources is None:
             return None
-        line = each.__code__.co_firstlineno
-        parts.append(f"{each.__module__}.{each.__qualname__}:{line} {sources}")
+        # Sources alone would not tell apart two lambdas on one line, two files of one name, or a
+        # module before and after it was reloaded.
+        content = hashlib.sha256(_content(each.__code__).encode()).hexdigest()
+        name = f"{each.__module__}.{each.__qualname__}"
+        parts.append(f"{name} {each.__defaults__} {sources} {content}")
         for value, is_closed_over in _references(each):
             if isinstance(value, Dispatcher):
                 if value.py_func not in seen:
                     seen.add(value.py_func)
                     waiting.append(value.py_func)
-            elif is_closed_over:
-                if not isinstance(value, int | float | str | np.number):
-                    return None
-                parts.append(repr(value))
+                continue
+            constant = _constant(value)
+            if constant is None and is_closed_over:
+                return None
+            parts.append(constant or "")
     return " ".join(parts)
+
+
+def _content(code: CodeType) -> str:
+    """Return what a function does: its instructions, the constants and the names in them."""
+    constants = [_content(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {constants}"
 
 
 def _references(function: Callable[..., object]) -> Iterator[tuple[object, bool]]:
     """Yield what a function refers to, and whether it closes over it."""
     for cell in function.__closure__ or ():
         yield cell.cell_contents, True
-    for name in function.__code__.co_names:
-        yield function.__globals__.get(name), False
+    names = function.__code__.co_names
+    for name in names:
+        value = function.__globals__.get(name)
+        yield value, False
+        if isinstance(value, ModuleType):  # of which one of the next names is an attribute
+            yield from ((vars(value)[other], False) for other in names if other in vars(value))
+
+
+def _constant(value: object) -> str | None:
+    """Return a text for what is compiled into a function as a constant; None for all else."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+    return repr(value) if isinstance(value, int | float | str | tuple | np.generic) else None
 
 
 @cache
@@ -142,9 +164,13 @@ def _source(module: str) -> tuple[str, list[str]] | None:
     source = _text(module)
     if source is None:
         return None
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except SyntaxError:  # a notebook's cells, with commands among them that are not Python
+        return None
     package = module.partition(".")[0]
     names = []
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -153,10 +179,11 @@ def _source(module: str) -> tuple[str, list[str]] | None:
 
 
 def _text(module: str) -> str | None:
-    imported = sys.modules.get(module) or import_module(module)
+    imported = None
     try:
+        imported = sys.modules.get(module) or import_module(module)
         text: str | None = imported.__loader__.get_source(module)  # type: ignore[union-attr]
-    except (ImportError, AttributeError):  # __main__: a prompt, a notebook, or python -m
+    except (ImportError, AttributeError):  # __main__: a prompt, a notebook, or python -m; exec
         path = Path(getattr(imported, "__file__", None) or "")
         return path.read_text(encoding="utf-8") if path.is_file() else None
     return text or ""
@@ -174,11 +201,11 @@ def _is_disabled() -> bool:
 
 
 class _Cache(FunctionCache):
-    """Numba's cache on disk, keyed by all sources, and content with a disk that is full."""
+    """Numba's cache on disk, keyed by all that is compiled; a full disk is no error."""
 
     def _index_key(self, signature: Numba, codegen: Numba) -> tuple[Numba, ...]:
         own = super()._index_key(signature, codegen)
-        return *own, fingerprint(self._py_func.__module__)
+        return *own, identity(self._py_func) or fingerprint(self._py_func.__module__)
 
     def save_overload(self, signature: Numba, data: Numba) -> None:
         try:
