@@ -88,7 +88,9 @@ class Call:
         """What is computed."""
         if isinstance(self.op, str):
             return self.op
-        return self.op.name if isinstance(self.op, Elementwise) else self.op.__name__
+        if isinstance(self.op, Elementwise):
+            return self.op.name
+        return getattr(self.op, "__name__", type(self.op).__name__)
 
     @property
     def shapes(self) -> str:
