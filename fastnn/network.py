@@ -251,6 +251,8 @@ class Sequential:
             with plan.section("backward", self.names[i]):
                 x, y = outputs[i], outputs[i + 1]
                 gradient = self.layers[i].backward(plan, x, y, gradient, needs_dx=i > first)
+            if i > first:
+                _check_output(f"the backward pass of {self.names[i]}", gradient, x.shape, x.dtype)
 
     def plan_forward(self, plan: Plan, inputs: Array, loss: Loss | None = None) -> list[Array]:
         """Write down the forward pass; return `inputs` and the output of each layer.
@@ -264,6 +266,7 @@ class Sequential:
             x = outputs[-1]
             with plan.section("forward", name):
                 y = layer.forward(plan, x)
+            _check_output(name, y, (len(x), layer.n_out or x.shape[1]), self.dtype)
             plan.release(None if layer.reads_output or y is x else y)
             outputs.append(y)
         return outputs
@@ -284,6 +287,18 @@ def _names(layers: Sequence[Layer]) -> tuple[str, ...]:
         kinds[kind] += 1
         names.append(f"{kind}_{kinds[kind]}")
     return tuple(names)
+
+
+def _check_output(
+    name: str, array: object, shape: tuple[int, ...], dtype: np.dtype[np.floating]
+) -> None:
+    """Check what a layer returned: compiled ops would read or write beyond a smaller array."""
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name} gives {array!r}; an array is needed")
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(
+            f"{name} gives {array.dtype} of shape {array.shape}; {dtype} of shape {shape} is needed"
+        )
 
 
 def _check_sizes(layers: Sequence[Layer], names: Sequence[str]) -> tuple[int, int]:
