@@ -104,6 +104,11 @@ class Call:
         return sum(array.nbytes for array in self._arrays)
 
     @property
+    def out(self) -> Any:  # noqa: ANN401
+        """The array that is written."""
+        return self._arrays[-1]
+
+    @property
     def _arrays(self) -> list[Any]:
         return [arg for arg in self.args if getattr(arg, "shape", ())]
 
@@ -174,10 +179,12 @@ class Plan:
     def output(self, y: Array) -> Array:
         """Declare what a run is for, and return it: `y`, or a copy that a call makes.
 
-        A copy is needed where `y` is not an array of its own: where a layer returned its input, a
-        part or a transpose of an array, or its parameters.
+        A copy is needed where `y` is the input, a part or a transpose of an array, or parameters; and
+        where some of it may be written by no call.
         """
-        if not any(y is array for array in self._allocated):
+        own = any(y is array for array in self._allocated)
+        # FastNN's own ops write all of an array; anybody else's may leave zeros in it.
+        if not own or not any(y is call.out and not callable(call.op) for call in self.calls):
             copy = self.zeros(*y.shape)
             self.call("copy_rows", y, copy)
             y = copy

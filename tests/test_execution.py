@@ -57,7 +57,7 @@ def chain(*steps, kernel="numba"):
 
 
 def test_execution_of_compiled_ops_is_one_program():
-    execution = Execution(chain(double, "copy_rows", double))
+    execution = Execution(chain(double, double, "copy_rows"))
     assert execution.program is not None
     assert execution.not_compiled == ()
     assert len(execution.program.lines) == 3

@@ -54,11 +54,43 @@ def test_plan_input_is_declared_and_holds_zeros():
     assert not x.any()
 
 
-def test_plan_output_is_an_array_of_the_plan_itself():
+def test_plan_output_is_an_array_that_a_call_writes():
     plan = empty_plan()
-    y = plan.zeros(3, 4)
-    assert plan.output(y) is plan.outputs is y
-    assert plan.calls == []
+    x = plan.input(3, 4)
+    for write in (
+        lambda y: plan.call("copy_rows", x, y),
+        lambda y: plan.matmul(x, np.eye(4), y),
+        lambda y: plan.add_bias(np.ones(4), y),
+        lambda y: plan.call(Elementwise("gradient", "relu_gradient"), x, y, 0.5),
+    ):
+        y = plan.zeros(3, 4)
+        write(y)
+        calls = len(plan.calls)
+        assert plan.output(y) is plan.outputs is y
+        assert len(plan.calls) == calls
+
+
+def write_first_column(x, y):
+    y[:, 0] = x[:, 0]
+
+
+@KERNELS
+@pytest.mark.parametrize("compiled", [True, False])
+def test_plan_output_holds_what_no_call_writes(kernel, compiled):
+    """Zeros, and what a layer filled in when it was planned."""
+    fill = op(write_first_column) if compiled else write_first_column
+    for write in (
+        lambda plan, x, y: plan.call("copy_rows", x[:, :1], y[:, :1]),
+        lambda plan, x, y: plan.call(fill, x, y),
+    ):
+        plan = empty_plan(kernel)
+        x, y = plan.input(3, 4), plan.zeros(3, 4)
+        y[:, -1] = 1
+        write(plan, x, y)
+        plan.output(y)
+        out = np.full((3, 4), np.nan)
+        assert Execution(plan).bind()(np.full((3, 4), 5.0), out)
+        np.testing.assert_array_equal(out, np.tile([5.0, 0.0, 0.0, 1.0], (3, 1)))
 
 
 OUTPUTS = {
