@@ -179,8 +179,8 @@ class Plan:
     def output(self, y: Array) -> Array:
         """Declare what a run is for, and return it: `y`, or a copy that a call makes.
 
-        A copy is needed where `y` is the input, a part or a transpose of an array, or parameters; and
-        where some of it may be written by no call.
+        A copy is needed where `y` is the input, a part or a transpose of an array, or parameters,
+        and where calls may leave some of it unwritten.
         """
         own = any(y is array for array in self._allocated)
         # FastNN's own ops write all of an array; anybody else's may leave zeros in it.

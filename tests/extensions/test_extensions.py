@@ -57,7 +57,7 @@ def test_each_is_written_in_under_30_lines(name):
 @pytest.mark.parametrize("kernel", [*KERNELS, "outer"])
 def test_gradients_of_a_layer_an_activation_and_a_loss_are_right(kernel):
     net = network(mine("kernel") if kernel == "outer" else kernel)
-    assert largest_error(net, X[:20], Y[:20], mine("loss")()) < TOLERANCE
+    assert largest_error(net, mine("loss")(), X[:20], Y[:20]) < TOLERANCE
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
