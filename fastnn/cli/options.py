@@ -45,7 +45,7 @@ Kernels = Annotated[
     typer.Option(
         "--kernels",
         metavar="NAMES",
-        help=f"Kernels, separated by commas: names or {CODE}. Default: all with a name.",
+        help=f"Kernels, separated by commas: names, {CODE}. Default: all with a name.",
     ),
 ]
 
