@@ -204,9 +204,8 @@ class Comparison:
         each = self.seconds / (1 + len(self.inference))
         affordable = each / max(seconds, 1e-9)  # steps
         steps = contender.steps = min(max(int(affordable), 1), self.steps_per_epoch)
-        max_samples = max(
-            int(affordable * self.batch_size), 1
-        )  # inference takes less than training
+        # A sample's inference takes less than its training.
+        max_samples = max(int(affordable * self.batch_size), 1)
         contender.samples = {size: min(size, max_samples) for size in self.inference}
         stopwatches = [
             Stopwatch(
