@@ -11,6 +11,7 @@ from fastnn.scaled import ScaledBytes
 Inputs = Array | ScaledBytes
 
 GRADIENT_DESCENTS = ("batch", "mini-batch", "stochastic")
+BATCH_SIZE = 32  # of a mini-batch, if none is given
 
 
 class Batches:
@@ -125,7 +126,7 @@ def resolve_batch_size(gradient_descent: str, batch_size: int | None, samples: i
         An unknown name, a size below 1, or a size that contradicts the name.
 
     """
-    sizes = {"batch": samples, "mini-batch": batch_size or 32, "stochastic": 1}
+    sizes = {"batch": samples, "mini-batch": batch_size or BATCH_SIZE, "stochastic": 1}
     if gradient_descent not in sizes:
         allowed = ", ".join(GRADIENT_DESCENTS)
         raise ValueError(f"unknown gradient descent {gradient_descent!r}; there are: {allowed}")

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 import msgspec
 
 from fastnn import kernels
-from fastnn.data import GRADIENT_DESCENTS
+from fastnn.data import BATCH_SIZE, GRADIENT_DESCENTS
 from fastnn.experiments.fields import (
     CODE,
     Count,
@@ -37,7 +37,6 @@ from fastnn.schedules import SCHEDULES
 __all__ = ["SETTINGS", "Experiment", "ExperimentError", "read_settings"]
 
 AUTO = "auto"
-BATCH_SIZE = 32  # in mini-batch descent
 LEARNING_RATE = 0.001  # of an optimizer whose class has no default
 # The class's own default is meant for longer runs than the tens of epochs of an experiment.
 LEARNING_RATES: dict[type[Optimizer], float] = {SGD: 0.1}
