@@ -20,8 +20,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fastnn.kernels.measuring.timing import Stopwatch, repeated
-
 from .problems import load
 from .tasks import Task
 
@@ -94,6 +92,9 @@ def training(channel, task, train):
 
 def calls(channel, function, values, threads):
     """Send the values of a call, then a call's seconds after each round of calls."""
+    # Here, so that the peak memory of a library does not include it.
+    from fastnn.kernels.measuring.timing import Stopwatch, repeated  # noqa: PLC0415
+
     channel.reply(values=values(function()))
     channel.wait()
     watch = Stopwatch(repeated(function), ROUND_SECONDS, threads)
