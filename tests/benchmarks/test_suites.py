@@ -165,11 +165,11 @@ def test_product_with_a_kernel_that_a_commit_lacks_is_skipped():
 
 
 def test_training_step_leaves_the_weights_so_that_calls_repeat():
-    plan = common.training_step("numpy", "64-128-10", "sgd", 64)
-    update = next(call for call in plan.calls if call.part == "update")
+    step = common.training_step("numpy", "64-128-10", "sgd", 64)
+    update = next(call for call in step.plan.calls if call.part == "update")
     parameters = next(arg for arg in update.args if np.ndim(arg) == 1 and np.size(arg) > 1)
     before = parameters.copy()
-    plan.run()
+    step.run()
     np.testing.assert_array_equal(parameters, before)
 
 
