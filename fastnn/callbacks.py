@@ -23,6 +23,12 @@ class EarlyStopping:
     restore_best_weights : bool
         Whether the network gets the weights of its best epoch back when it stops.
 
+    Attributes
+    ----------
+    best : float
+        The monitored figure of the best epoch of this training.
+    best_epoch : int
+
     """
 
     def __init__(
@@ -40,17 +46,28 @@ class EarlyStopping:
             raise ValueError(f"patience must be at least 0, not {patience}")
         self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
         self.restore_best_weights = restore_best_weights
-        self.best, self.best_epoch = math.inf, 0
+        self._rises = monitor.endswith("accuracy")
+        self._training: Training | None = None
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self.best, self.best_epoch = -math.inf if self._rises else math.inf, 0
 
     def __call__(self, training: Training) -> None:
-        """Compare the newest epoch with the best one so far."""
+        """Compare the newest epoch with the best one of this training so far."""
+        if training is not self._training:
+            self._training = training
+            self._start_anew()
         record = training.history[-1]
         value = getattr(record, self.monitor)
         if value is None:
             raise ValueError(f"early stopping monitors {self.monitor}, but there is none")
-        if self.monitor.endswith("accuracy"):
-            value = -value
-        if value < self.best - self.min_delta:
+        is_better = (
+            value > self.best + self.min_delta
+            if self._rises
+            else value < self.best - self.min_delta
+        )
+        if is_better:
             self.best, self.best_epoch = value, record.epoch
             self.best_weights = training.net.parameters.flat.copy()
         elif record.epoch - self.best_epoch >= max(self.patience, 1):
