@@ -88,8 +88,8 @@ def class_of(where: object, table: Mapping[str, type[Kind]], kind: type[Kind]) -
     if isinstance(where, str) and is_code(where):
         return find_class(where, kind)
     raise ValueError(
-        f"{where!r} is not a {kind.__name__.lower()}: take one of {', '.join(table)}, "
-        f"MODULE:NAME or FILE.py:NAME, or a {kind.__name__} itself"
+        f"unknown {kind.__name__.lower()} {where!r}: take one of {', '.join(table)}, "
+        f"MODULE:NAME, FILE.py:NAME, or an instance of {kind.__name__}"
     )
 
 
