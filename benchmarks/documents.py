@@ -205,8 +205,7 @@ def products(output):
         "mean": lambda outcome: f"{outcome['mean']:.2f}",
         "lowest": lambda outcome: f"{outcome['worst']['median']:.2f}",
         "at": lambda outcome: outcome["worst"]["shape"],
-        "of peak": lambda outcome: percent(outcome["share"]),
-        "of the peak": lambda outcome: f"{outcome['share']:.0%}",
+        "of the peak": lambda outcome: percent(outcome["share"]),
         "spread": lambda outcome: f"{outcome['spread']:.0%}",
     }
     return table(columns, output.json("products.json")["outcomes"])
