@@ -15,6 +15,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from fastnn import kernels
 from fastnn.history import Epoch, History
 from fastnn.kernels import Kernel
 from fastnn.layers import LAYERS, Layer
@@ -54,6 +55,7 @@ def load_network(
     FileNotFoundError
 
     """
+    kernel = kernels.get(kernel)  # whose errors are not the file's
     tensors, metadata = _read(path)
     try:
         architecture = metadata["architecture"]
