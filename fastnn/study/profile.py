@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastnn.engine import Execution
+from fastnn.kernels import get_num_threads
 from fastnn.kernels.measuring.timing import Repeat, Spread, Stopwatch, alternate, repeated
 from fastnn.plan import Call, Plan
 
@@ -94,8 +95,9 @@ def profile(plan: Plan, seconds: float = 0.5) -> Profile:
     whole.run()
     steps = [repeated(whole.run), *([whole.program.run] if whole.program else [])]
     reading = seconds / (2 * ROUNDS)
-    watches = [Stopwatch(step, reading / len(steps)) for step in steps]
-    watches += [Stopwatch(_alone(call, plan), reading / len(plan.calls)) for call in plan.calls]
+    lines, threads = [_alone(call, plan) for call in plan.calls], get_num_threads()
+    watches = [Stopwatch(step, reading / len(steps), threads) for step in steps]
+    watches += [Stopwatch(line, reading / len(lines), threads) for line in lines]
     rounds = min(ROUNDS, max(1, int(seconds / sum(watch.cost for watch in watches))))
     (times,) = alternate([watches], rounds)
     python, *spreads = map(Spread.of, times.T)
