@@ -56,6 +56,7 @@ def load_network(
 
     """
     kernel = kernels.get(kernel)  # whose errors are not the file's
+    custom = tuple(custom)
     tensors, metadata = _read(path)
     try:
         architecture = metadata["architecture"]
@@ -135,13 +136,17 @@ def _type_name(layer: type[Layer]) -> str:
 
 def _build_layer(path: str | Path, spec: Mapping[str, Any], custom: Iterable[type[Layer]]) -> Layer:
     place, _, name = spec["type"].rpartition(":")
-    known = {layer.__name__: layer for layer in custom} if place else LAYERS
-    if name not in known:
+    known = dict(LAYERS)
+    if place:  # of two classes of one name, take the one of the same module
+        known = {layer.__name__: layer for layer in custom}
+        known |= {_type_name(layer): layer for layer in custom}
+    found = known.get(spec["type"]) or known.get(name)
+    if found is None:
         raise CheckpointError(
             f"{path} has a layer {spec['type']}, which is not one of FastNN's: "
             f"hand over its class, as load_network(path, custom=[{name}])"
         )
-    return known[name](**{key: value for key, value in spec.items() if key != "type"})
+    return found(**{key: value for key, value in spec.items() if key != "type"})
 
 
 def _part(prefix: str, tensors: Tensors) -> Tensors:

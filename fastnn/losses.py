@@ -143,7 +143,8 @@ class SoftmaxCrossEntropy(Loss):
 
     def _op(self, targets: Targets) -> Op:
         """``dz = (softmax(z) - onehot) / m``."""
-        return self.op if targets.ndim == 1 else f"{self.op}_one_hot"
+        op = type(self).op
+        return f"{op}_one_hot" if targets.ndim == 2 and isinstance(op, str) else op
 
 
 class BinaryCrossEntropy(Loss):

@@ -95,6 +95,8 @@ class Call:
     @property
     def shapes(self) -> str:
         """The arrays it reads and writes: ``64×784 @ 784×128 → 64×128``."""
+        if not self._arrays:
+            return ""
         *sources, out = ["×".join(map(str, array.shape)) for array in self._arrays]
         return (" @ " if self.op == MATMUL else ", ").join(sources) + f" → {out}"
 
@@ -184,7 +186,7 @@ class Plan:
         """
         own = any(y is array for array in self._allocated)
         # FastNN's own ops write all of an array; anybody else's may leave zeros in it.
-        if not own or not any(y is call.out and not callable(call.op) for call in self.calls):
+        if not own or not any(not callable(call.op) and y is call.out for call in self.calls):
             copy = self.zeros(*y.shape)
             self.call("copy_rows", y, copy)
             y = copy
@@ -209,7 +211,7 @@ class Plan:
         self.call("sum_rows", self.contiguous(dy), d_bias)
 
     def activate(
-        self, function: Function, x: Array, *parameters: float, in_place: bool = True
+        self, function: Function, x: Array, *parameters: float, in_place: bool = False
     ) -> Array:
         """Write down ``y = function(x, *parameters)`` for each element, and return ``y``.
 

@@ -212,6 +212,15 @@ def test_load_network_tells_a_layer_of_ones_own_from_fastnns_of_the_same_name(tm
     assert (load_network(path, custom=[ReLU])(X) == net(X)).all()
 
 
+def test_load_network_tells_layers_of_one_name_apart_by_their_modules(tmp_path):
+    elsewhere = type("Mirror", (Layer,), {"forward": lambda self, plan, x: x[:, ::2], "n_out": 2})
+    elsewhere.__module__, elsewhere.n_in = "elsewhere", 4
+    net, path = Sequential([Mirror(), elsewhere(), Dense(2, 3)]), tmp_path / "own.safetensors"
+    save_network(net, path)
+    for custom in ([Mirror, elsewhere], [elsewhere, Mirror], iter([Mirror, elsewhere])):
+        assert (load_network(path, custom=custom)(X) == net(X)).all()
+
+
 def test_load_network_never_imports_what_a_file_names(tmp_path, monkeypatch):
     """A file from somebody else must not run code by being read."""
     (tmp_path / "malicious.py").write_text("raise SystemExit('imported')")

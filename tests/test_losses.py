@@ -211,3 +211,15 @@ def test_loss_whose_op_does_not_exist_lists_the_ops():
 
     with pytest.raises(ValueError, match=r"no op is called 'hinge'; .*mean_squared_error"):
         Hinge()(Z, ONE_HOT)
+
+
+@pytest.mark.parametrize("compile_it", [op, lambda function: function])
+def test_subclass_of_softmax_cross_entropy_may_have_an_op_of_its_own(compile_it):
+    def twice(logits, labels, totals, d_logits):
+        for i in range(len(logits)):
+            totals[0] += 2 * logits[i, labels[i]]
+
+    class Twice(SoftmaxCrossEntropy):
+        op = compile_it(twice)
+
+    assert Twice()(Z, LABELS) == pytest.approx(2 * Z[np.arange(6), LABELS].mean(), rel=1e-12)

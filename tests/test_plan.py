@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from fastnn import Adam, Dense, MeanSquaredError, ReLU, Sequential, Softmax, op
+from fastnn import Adam, Dense, Layer, MeanSquaredError, ReLU, Sequential, Softmax, op
 from fastnn.engine import Execution
 from fastnn.kernels import get
 from fastnn.plan import MATMUL, Elementwise, Plan
@@ -18,6 +18,10 @@ def double(x, y):
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
             y[i, j] = 2 * x[i, j]
+
+
+def add(a, b, y):
+    np.add(a, b, out=y)
 
 
 def plain(x, y):
@@ -219,18 +223,18 @@ def test_plan_activate_shares_an_op_with_the_bias_before_it():
     plan = empty_plan()
     y = after_bias(plan)
     plan.release(y)
-    assert plan.activate("leaky_relu", y, 0.5) is y
+    assert plan.activate("leaky_relu", y, 0.5, in_place=True) is y
     assert names(plan) == ["add_bias_leaky_relu"]
     Execution(plan).run()
     np.testing.assert_array_equal(y, np.tile([1.0, -1.0, 3.0], (5, 1)))
 
 
 def test_plan_activate_leaves_alone_what_may_be_read_again():
-    def activated(prepare, **options):
+    def activated(prepare, in_place=True):
         plan = empty_plan()
         y = after_bias(plan)
         prepare(plan, y)
-        other = plan.activate("leaky_relu", y, 0.5, **options)
+        other = plan.activate("leaky_relu", y, 0.5, in_place=in_place)
         assert not np.shares_memory(other, y)
         Execution(plan).run()
         np.testing.assert_array_equal(y, np.tile([1.0, -2.0, 3.0], (5, 1)))
@@ -242,12 +246,26 @@ def test_plan_activate_leaves_alone_what_may_be_read_again():
     activated(lambda plan, y: plan.release(y), in_place=False)
 
 
+def test_plan_activate_leaves_the_input_of_a_layer_alone():
+    class Residual(Layer):
+        """``y = tanh(x) + x``: of what a Dense layer gives, which the layer reads twice."""
+
+        def forward(self, plan, x):
+            y = plan.zeros(*x.shape)
+            plan.call(add, plan.activate("tanh", x), x, y)
+            return y
+
+    net = Sequential([Dense(3, 4), Residual()], rng=1)
+    z = Sequential([Dense(3, 4)], rng=1)(np.eye(3))
+    np.testing.assert_allclose(net(np.eye(3)), np.tanh(z) + z, rtol=1e-5)
+
+
 def test_plan_activate_does_not_fuse_with_the_bias_of_another_array():
     plan = empty_plan()
     y = after_bias(plan)
     after_bias(plan)
     plan.release(y)
-    assert plan.activate("relu", y) is not y
+    assert plan.activate("relu", y, in_place=True) is not y
     assert names(plan) == ["add_bias", "add_bias", "relu"]
 
 
@@ -308,3 +326,20 @@ def test_call_shapes_and_bytes_are_those_of_its_arrays():
     assert call.shapes == "9×4, 9 → 3×4"
     assert call.bytes == 9 * 4 * 4 + 9 * 8 + 3 * 4 * 4
     assert call.flops == 0
+
+
+def test_plan_with_an_op_without_arrays_can_be_listed_and_run():
+    said = []
+
+    class Speaks(Layer):
+        def forward(self, plan, x):
+            plan.call(said.append, "forward")
+            return x
+
+        def backward(self, plan, x, y, dy, needs_dx):
+            return dy
+
+    net = Sequential([Speaks(), Dense(3, 2)])
+    assert "append" in str(net.plan(4))
+    net(np.zeros((4, 3)))
+    assert said == ["forward"]
