@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from fastnn.kernels.runtime.hardware import caches, vector_unit
 
-# Multiply-adds in one chain of them, by bytes of an element: no more than in BLAS, for its accuracy.
+# Multiply-adds in a chain, by the bytes of an element: no more than in BLAS, to be as accurate.
 # OpenBLAS's kernels for AVX2 have 384 and 256, and halve what exceeds that.
 MAX_CHAIN = {4: 320, 8: 256}
 VECTORS_IN_NR = 2

@@ -150,7 +150,7 @@ def _loop_ir(element, m, kc, a, b, out, overwrites, scratch):  # type: ignore[no
         # A micro-tile may have fewer rows than a micro-panel of A, and begin within one.
         micropanel_of_a = a.address + ir // sizes.MR * a.ps + ir % sizes.MR * a.rs
         tile = _part(out, ir, 0)
-        # Prefetched meanwhile: the rows below, or after the last ones the columns beside.
+        # Prefetched meanwhile: the rows below or, after the last rows, the columns to the right.
         next_out = tile.address + rows * out.rs if m - ir > rows else out.address + b.columns * size
         if not in_place:
             tile = scratch

@@ -1,4 +1,4 @@
-"""The micro-kernel: a micro-tile of `out` in vector registers, and the k-loop that passes over it.
+"""The micro-kernel: a micro-tile of `out` in vector registers, and the k-loop that sums it.
 
 A step of the loop is a rank-1 update: it loads one row of a micro-panel of B, which is NR elements
 in a few vectors, and one element of A for each of the MR rows of the micro-tile, multiplies each of
@@ -84,7 +84,7 @@ def variants() -> list[tuple[int, int, int]]:
 
 
 def is_narrow_variant(rows: int, mr: int) -> bool:
-    """Return whether there is a micro-kernel of so many rows with fewer than two vectors."""
+    """Return whether there is a micro-kernel with this many rows of fewer than two vectors."""
     return rows == mr or rows & (rows - 1) == 0
 
 
