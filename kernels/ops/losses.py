@@ -1,9 +1,9 @@
 """Losses and their gradients with respect to the network's outputs, one op each.
 
 Every op adds to ``totals = [loss, correct, finite_steps]``: the sum over the batch of the
-loss of a sample, the number of samples answered rightly, and the number of steps up to the
-first whose loss was not finite. An epoch's mean loss is then one division, a last, smaller
-batch included, and a run that broke can say at which step. ``totals`` is float64 whatever
+loss of a sample, the number of samples answered correctly, and the number of steps up to
+the first whose loss was not finite. An epoch's mean loss is then one division, a last, smaller
+batch included, and a run that diverges can say at which step. ``totals`` is float64 whatever
 the dtype of the network is.
 """
 

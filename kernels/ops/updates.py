@@ -29,7 +29,7 @@ def next_rate(ahead: Array, place: Integers, rate: Array) -> None:
 def next_corrections(steps: Integers, betas: Array, corrections: Array) -> None:
     """Count a step, and set ``corrections = 1 / (1 - betas^steps)`` for `adam`.
 
-    ``betas`` is float64 in any network: in float32 it would not be what 1 is taken from.
+    ``betas`` is float64 in any network, since 1 - 0.999 has few digits left in float32.
     """
     steps[0] += 1
     for i in range(betas.size):

@@ -184,5 +184,5 @@ def test_function_ln2_has_two_parts_and_multiples_of_the_first_are_exact(constan
     )
     assert abs(both - chebyshev.LN2) < np.finfo(dtype).eps ** 1.5
     mantissa, _ = np.frexp(constants.ln2_high)
-    largest = -constants.exp_least * constants.log2_e
+    largest = -constants.exp_min * constants.log2_e
     assert mantissa * 2.0 ** (constants.mantissa + 1) % 2 ** np.ceil(np.log2(largest)) == 0
