@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 Call: TypeAlias = Callable[[], object]
-Repeat: TypeAlias = Callable[[int], object]  # does something so many times in a row
+Repeat: TypeAlias = Callable[[int], object]  # does something a number of times in a row
 Watch: TypeAlias = Callable[[], float]  # does something; returns the seconds that count
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
@@ -59,7 +59,7 @@ class Spread:
 
 
 def repeated(call: Call) -> Repeat:
-    """Return a function that makes a call so many times in a row."""
+    """Return a function that makes a call a number of times in a row."""
 
     def repeat(times: int) -> None:
         for _ in range(times):
@@ -74,8 +74,8 @@ class Stopwatch:
     Parameters
     ----------
     repeat : callable
-        Makes the call so many times, such as ``repeated(call)``. What it needs is compiled. It
-        makes a few calls at once, to see how long they take.
+        Makes the call a number of times, such as ``repeated(call)``; all that it needs has been
+        compiled. A few calls are made at once, to see how long they take.
     seconds : float
         About how long one reading lasts: many calls where one is shorter.
     threads : int
@@ -138,7 +138,7 @@ def alternate(
     settles: bool = False,
     on_turn: Callable[[int], object] = lambda party: None,
 ) -> list[FloatArray]:
-    """Read the watches of all parties, in turns.
+    """Read the watches of all parties, by turns.
 
     Parameters
     ----------
