@@ -188,7 +188,7 @@ def test_load_network_without_a_layer_of_ones_own_says_how(
     _, path = saved_with_layers_of_ones_own
     message = (
         rf"own\.safetensors has a layer .*:{missing}, which is not one of FastNN's: "
-        rf"hand over its class, as load_network\(path, custom=\[{missing}\]\)"
+        rf"pass its class, as load_network\(path, custom=\[{missing}\]\)"
     )
     with pytest.raises(CheckpointError, match=message):
         load_network(path, custom=custom)
