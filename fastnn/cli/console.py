@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastnn.formats import to_json
+from fastnn.formats import NOTHING, to_json
 
 if TYPE_CHECKING:
     from fastnn.history import Evaluation
@@ -37,7 +37,7 @@ def show_table(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, title in enumerate(columns):
         cells = [row[number] for row in rows]
-        right = number > 0 and all(cell[:1].isdigit() or cell in _NOTHING for cell in cells)
+        right = number > 0 and all(cell[:1].isdigit() or cell in ("", NOTHING) for cell in cells)
         table.add_column(
             title, justify="right" if right else "left", no_wrap=right, overflow="fold"
         )
@@ -61,12 +61,9 @@ def show_result(test: "Evaluation", loss: "Loss") -> None:
         show(f"test loss {test.loss:.6f}")
 
 
-_NOTHING = ("", "–")
-
-
 def figure(value: float | None, digits: int = 4) -> str:
     """Return a number to some digits after the point, a dash for None."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return NOTHING if value is None else f"{value:.{digits}f}"
 
 
 def warn(message: str) -> None:
