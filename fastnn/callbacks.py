@@ -15,11 +15,11 @@ class EarlyStopping:
     Parameters
     ----------
     monitor : {"val_loss", "loss", "val_accuracy", "accuracy"}
-        A loss is to fall, an accuracy to rise.
+        A loss should fall, an accuracy rise.
     patience : int
-        Number of epochs without improvement that are waited for.
+        Number of epochs to wait for an improvement.
     min_delta : float
-        What counts as improvement.
+        An improvement must be larger than this.
     restore_best_weights : bool
         Whether the network gets the weights of its best epoch back when it stops.
 
@@ -96,7 +96,7 @@ class TerminateOnNaN:
 
 
 class Checkpoint:
-    """Save everything that the training needs to go on, after each `every` epochs.
+    """Save all that the training needs to continue, every `every` epochs and at the end.
 
     Parameters
     ----------
@@ -112,20 +112,20 @@ class Checkpoint:
         self.path, self.every = Path(path), every
 
     def __call__(self, training: Training) -> None:
-        """Save, where the number of epochs says so."""
+        """Save the training, if it is due."""
         epoch = training.history[-1].epoch
         if epoch % self.every == 0 or epoch == training.epochs:
             save_training(training, self.path)
 
 
 class CSVLogger:
-    """Keep the history as a CSV file, one line an epoch, complete after each.
+    """Keep the history as a CSV file, one line per epoch, complete after each.
 
     Parameters
     ----------
     path : path-like
-        Must not exist when the training begins with its first epoch; a training that goes on
-        from an earlier history writes the file anew with all of it.
+        Must not exist when the training begins with its first epoch; a training that continues
+        an earlier history writes the file anew with all of it.
 
     """
 

@@ -69,7 +69,7 @@ class Batches:
         """
         self._start[0] = 0
         if rng is not None and self.sizes != ((len(self), 1),):
-            self.order[:] = self._sorted  # as rng.permutation has it, but nothing is allocated
+            self.order[:] = self._sorted  # as rng.permutation does, without allocating
             rng.shuffle(self.order)
 
 
@@ -79,7 +79,7 @@ def check_inputs(x: npt.ArrayLike, n_in: int, dtype: np.dtype[np.floating]) -> A
     Raises
     ------
     ValueError
-        The shape is another.
+        The shape does not fit.
 
     """
     x = np.asarray(x)

@@ -1,4 +1,4 @@
-"""Inference: a network's outputs, with little around the arithmetic."""
+"""Inference: a network's outputs, with little overhead around the arithmetic."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -58,10 +58,10 @@ class Predictor:
         Raises
         ------
         ValueError
-            `x` has another shape than is needed.
+            The shape of `x` does not fit.
 
         """
-        # The usual case first, without a question: what is bound refuses what it can't take.
+        # The usual case first, unchecked: a bound function refuses what it can't take.
         try:
             rows = self.batch_size or len(x)  # type: ignore[arg-type]
             idle = self._idle[rows]

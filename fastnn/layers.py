@@ -20,8 +20,8 @@ from fastnn.plan import Function, Plan
 class Layer:
     """A differentiable function of a batch; the base class changes nothing.
 
-    A layer with parameters says their shapes and initializers, and is handed views into the
-    network's vectors with `bind`.
+    A layer with parameters states their shapes and initializers, and gets views into the network's
+    vectors by `bind`.
 
     Attributes
     ----------
@@ -167,12 +167,12 @@ class Activation(Layer):
     function : str or callable
         ``f(x, *parameters)``.
     gradient : str or callable
-        Turns ``dy`` into ``dx``: ``f_gradient(y, dy, *parameters)``, if what came out says enough;
+        Turns ``dy`` into ``dx``: ``f_gradient(y, dy, *parameters)``, if the output says enough;
         ``f_gradient(x, y, dy, *parameters)`` if it `reads_input`.
     reads_input : bool
-        Whether the gradient has to know what came in. If not, ``y`` may take its place.
+        Whether the gradient needs ``x``. If not, ``y`` may take its place in memory.
     parameters : tuple of float
-        What goes along with each element, such as a slope.
+        Further arguments of both functions, such as a slope.
 
     """
 
@@ -257,7 +257,7 @@ class Softmax(Layer):
 
 
 class Dropout(Layer):
-    """In training, silence each input with probability `rate` and scale up the others.
+    """In training, set each input to 0 with probability `rate` and scale up the others.
 
     What is kept is divided by ``1 - rate``, so that inference needs no change (Srivastava et
     al., 2014). Every step draws anew, from the network's random state.

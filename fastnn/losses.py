@@ -29,13 +29,13 @@ class Loss:
     op : str or callable
         What computes the loss and its gradient, ``op(outputs, targets, totals, d_outputs)``: a
         name in `fastnn.kernels.ops.losses`, which says what it has to add to ``totals``, or a
-        function of one's own.
+        user's own function.
     activation : type of Layer or None
         The last layer that is computed as part of this loss.
     has_accuracy : bool
         Whether answers are right or wrong; they are not in regression.
     takes_labels : bool
-        Whether targets may be integer labels, one a sample.
+        Whether targets may be integer labels, one per sample.
 
     """
 
@@ -114,7 +114,7 @@ class Loss:
 
 
 class SoftmaxCrossEntropy(Loss):
-    """Categorical cross-entropy on softmax: ``-sum(t · log(softmax(z)))`` a sample.
+    """Categorical cross-entropy on softmax: ``-sum(t · log(softmax(z)))`` per sample.
 
     Targets are integer labels of shape (m,), or one-hot (any distribution) of shape
     (m, n_outputs).
@@ -204,7 +204,7 @@ LOSSES: dict[str, type[Loss]] = {
 
 
 def get(loss: str | Loss) -> Loss:
-    """Return a loss: itself, by its name in `LOSSES`, or as ``MODULE:NAME`` or ``FILE.py:NAME``.
+    """Return a loss given as such, by its name in `LOSSES`, or as ``MODULE:`` or ``FILE.py:NAME``.
 
     Raises
     ------

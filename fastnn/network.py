@@ -115,13 +115,13 @@ class Sequential:
         Parameters
         ----------
         batch_size : int, optional
-            Number of rows that the inputs are going to have; any number where not given, and
+            Number of rows of every input. If not given, inputs may have any number of rows, and
             plans are made as they come.
 
         Returns
         -------
         Predictor
-            Computes with the parameters as they are by then, under the kernel of now.
+            Uses the parameters as they are at each call, and the network's present kernel.
 
         Raises
         ------
@@ -164,7 +164,7 @@ class Sequential:
         Raises
         ------
         ValueError
-            The shape is another.
+            The shape does not fit.
 
         """
         return check_inputs(x, self.n_in, self.dtype)

@@ -316,9 +316,9 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def get(optimizer: str | Optimizer) -> Optimizer:
-    """Return an optimizer: itself, or one of its defaults by its name in `OPTIMIZERS`.
+    """Return an optimizer given as such, or with its defaults by its name in `OPTIMIZERS`.
 
-    ``MODULE:NAME`` and ``FILE.py:NAME`` lead to a class of one's own.
+    ``MODULE:NAME`` and ``FILE.py:NAME`` name a user's own class.
 
     Raises
     ------
@@ -328,7 +328,6 @@ def get(optimizer: str | Optimizer) -> Optimizer:
     """
     if isinstance(optimizer, Optimizer):
         return optimizer
-    build: Callable[[], Optimizer] = class_of(
-        optimizer, OPTIMIZERS, Optimizer
-    )  # each has a default
+    # All arguments of FastNN's own classes have defaults.
+    build: Callable[[], Optimizer] = class_of(optimizer, OPTIMIZERS, Optimizer)
     return build()

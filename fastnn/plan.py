@@ -25,7 +25,7 @@ import numpy.typing as npt
 from fastnn.kernels.arrays import RandomState, aligned_zeros
 from fastnn.kernels.interface import Array, Kernel
 
-Function: TypeAlias = str | Callable[..., float]  # of one number: a name, or anybody's own
+Function: TypeAlias = str | Callable[..., float]  # of one number: a name, or a user's own
 
 
 class Elementwise(NamedTuple):
@@ -102,7 +102,7 @@ class Call:
 
     @property
     def bytes(self) -> int:
-        """The size of the arrays it reads and writes, each once: the least there is to move."""
+        """The size of the arrays it reads and writes, each once: the minimum to be moved."""
         return sum(array.nbytes for array in self._arrays)
 
     @property
@@ -174,7 +174,7 @@ class Plan:
         return array
 
     def input(self, *shape: int) -> Array:
-        """Allocate and declare the array that another one takes the place of in each run."""
+        """Allocate and declare the input, whose place another array takes in each run."""
         self.inputs = aligned_zeros(shape, self.dtype)
         return self.inputs
 
@@ -185,7 +185,7 @@ class Plan:
         and where calls may leave some of it unwritten.
         """
         own = any(y is array for array in self._allocated)
-        # FastNN's own ops write all of an array; anybody else's may leave zeros in it.
+        # FastNN's own ops write all of an array; a user's own may leave zeros in it.
         if not own or not any(not callable(call.op) and y is call.out for call in self.calls):
             copy = self.zeros(*y.shape)
             self.call("copy_rows", y, copy)
@@ -219,7 +219,7 @@ class Plan:
         ----------
         function : str or callable
             Of one number and the parameters: a name in `fastnn.kernels.ops.activations`, or a
-            function of one's own, which is compiled.
+            user's own function, which is compiled.
         x : ndarray of shape (m, n)
         *parameters : float
         in_place : bool

@@ -1,4 +1,4 @@
-"""`fit` and `evaluate`: epochs of steps over a data set, and what they are worth."""
+"""`fit` and `evaluate`: train a network over epochs, and compute its loss and accuracy."""
 
 import math
 import time
@@ -37,7 +37,7 @@ class Training:
     net, loss, optimizer, rng
         As given to `fit`.
     epochs : int
-        How many there are to be in all.
+        The total number, those of an earlier `history` included.
     batch_size, steps_per_epoch : int
     history : History
         The finished epochs; ``history[-1]`` is the newest.
@@ -81,7 +81,7 @@ def fit(
     engine: str = "auto",
     flush_denormals: bool = False,
 ) -> History:
-    """Train `net` in place and return one record an epoch.
+    """Train `net` in place and return one record per epoch.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def fit(
         A name in `fastnn.optimizers.OPTIMIZERS`, such as ``"adam"``, or an optimizer, whose
         state goes on from where it is.
     batch_size : int, optional
-        Samples a step in ``mini-batch`` descent, 32 where not given; the last batch of an
+        Samples per step in ``mini-batch`` descent, 32 where not given; the last batch of an
         epoch may be smaller.
     epochs : int
         Number of passes over the data, including those in `history`.
@@ -112,20 +112,19 @@ def fit(
         Each is called with the `Training` after each epoch, and its method ``on_step``, if it
         has one, after each step. It may raise `StopTraining`.
     history : History, optional
-        Of an earlier training to go on from, with the weights, the optimizer and the `rng` as
-        that one left them.
+        That of an earlier training to continue, with the weights, the optimizer and the `rng` as
+        it left them.
     engine : {"auto", "python", "compiled"}
-        What goes from call to call and from step to step; the bits are the same. ``python`` is
-        a loop over the steps; within a step, calls that are compiled follow one another without
-        it. ``compiled`` is one call for an epoch, or for as many of its steps as take a tenth
-        of a second. It needs a kernel that Numba compiles, ops likewise, and no callback with
-        ``on_step``. It takes no longer to begin with: both run the same machine code, which is
-        compiled once for each op and dtype, and kept on disk. ``auto`` is therefore
-        ``compiled`` wherever that is possible.
+        What runs the steps; the bits are the same. ``python`` loops over the steps, and leaves
+        only the compiled calls within a step to follow one another without Python.
+        ``compiled`` runs an epoch as one call, or as many of its steps as take a tenth of a
+        second. It needs a kernel and ops that Numba compiles, and no callback with ``on_step``.
+        Both run the same machine code, which is compiled once for each op and dtype, and kept
+        on disk; so ``auto`` is ``compiled`` wherever that is possible.
     flush_denormals : bool
         Take numbers below the smallest normal one (1.2e-38 in float32) as 0, in training and
-        validation. A training whose weights or gradients fade away is several times as fast by
-        it, but has other bits; see `fastnn.kernels.runtime.denormals`.
+        validation. A training whose weights or gradients fade away becomes several times as fast,
+        but has other bits; see `fastnn.kernels.runtime.denormals`.
 
     Returns
     -------
@@ -266,7 +265,7 @@ def evaluate(
     x : array-like of shape (samples, n_in)
     y : array-like
         Targets as the loss takes them.
-    loss : Loss
+    loss : str or Loss
 
     Returns
     -------

@@ -38,7 +38,7 @@ __all__ = ["SETTINGS", "Experiment", "ExperimentError", "read_settings"]
 
 AUTO = "auto"
 LEARNING_RATE = 0.001  # of an optimizer whose class has no default
-# The class's own default is meant for longer runs than the tens of epochs of an experiment.
+# SGD's own default is meant for longer runs than the tens of epochs of an experiment.
 LEARNING_RATES: dict[type[Optimizer], float] = {SGD: 0.1}
 
 _data = partial(describe, "Data")

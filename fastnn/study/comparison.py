@@ -218,7 +218,7 @@ class Comparison:
         return [lambda: self._train(contender, steps, epochs)[1] / steps, *stopwatches]
 
     def _samples(self, net: Sequential, number: int) -> Array:
-        """Return so many samples, again from the first if there are fewer."""
+        """Return a number of samples, which repeat if there are fewer."""
         x = net.check_inputs(self.data.x_train[:number])
         return np.resize(x, (number, net.n_in))
 

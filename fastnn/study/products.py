@@ -1,6 +1,6 @@
 """The matrix products that networks make, and how fast each kernel is at them.
 
-Every product is verified before it is timed, and timed in turns with the one it is compared with
+Every product is verified before it is timed, and timed by turns with the one it is compared with
 (`fastnn.kernels.measuring.timing`).
 """
 
@@ -128,7 +128,7 @@ def measure_kernel(
     reach: float = 1.0,
     against: Product | None = None,
 ) -> list[Timing]:
-    """Verify a kernel at some products, and time it in turns with what it is compared with.
+    """Verify a kernel at some products, and time it by turns with what it is compared with.
 
     Parameters
     ----------

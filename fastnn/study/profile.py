@@ -80,7 +80,7 @@ def profile(plan: Plan, seconds: float = 0.5) -> Profile:
     """Run a plan again and again, whole and line by line, and return how long each takes.
 
     A line is repeated on its own, so that the caches hold what it reads; the time of the whole
-    step shows how much that is worth. The plan computes with its own arrays: a step of a network
+    step shows how much that saves. The plan computes with its own arrays: a step of a network
     whose learning rate is above 0 trains it.
 
     Parameters

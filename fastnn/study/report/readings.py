@@ -117,5 +117,5 @@ def warnings(comparison: Report) -> list[str]:
             f"{percent(comparison['noise'])} wide. Measure again at a quieter moment."
         )
     for name, value in comparison["blas_restraints"].items():
-        found.append(f"{name}={value} was set, which may hold BLAS below the processor.")
+        found.append(f"{name}={value} was set, which may slow BLAS down.")
     return found
