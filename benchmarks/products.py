@@ -5,8 +5,8 @@
 A row of the first table is the geometric mean of how many times as fast `numba` is, over some
 products, the lowest of these ratios, and the mean share of the machine's peak; the second table has
 the products where `numba` does worst. `fastnn.study.products` verifies and times them. The lowest
-of many medians is partly the unluckiest, so that the lowest of a row are measured again, longer,
-and the new figures count.
+of many medians is partly the unluckiest, so the lowest of a row are measured again, longer, and the
+new figures count.
 """
 
 import json
@@ -149,7 +149,7 @@ class Outcome:
         return median(each.width for each in self.ratios.values())
 
     def lowest(self, number: int) -> list[tuple[str, Spread]]:
-        """Return so many products with the lowest ratios, the lowest first."""
+        """Return `number` products with the lowest ratios, and these, the lowest first."""
         return sorted(self.ratios.items(), key=lambda item: item[1].median)[:number]
 
     def report(self) -> dict[str, object]:

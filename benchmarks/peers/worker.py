@@ -2,8 +2,8 @@
 
 ``{"task": ...}`` prepares a task and sends the values to compare, ``{"go": true}`` does one more
 round of it, ``{"stop": true}`` ends it, and ``{"ask": "FUNCTION"}`` calls a function of the
-library's module, in the middle of a task too. Training does not return between epochs, as it does
-not for a user either: it is held where it reports one.
+library's module, in the middle of a task too. Training does not return between epochs, as for a
+user: it is held where it reports one.
 """
 
 import json
