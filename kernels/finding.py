@@ -152,7 +152,9 @@ def _importing(what: str, directory: Path) -> Iterator[None]:
         yield
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = "" if isinstance(error, SyntaxError) else f" ({frame.filename}, line {frame.lineno})"
+        place = f" ({frame.filename}, line {frame.lineno})"
+        if isinstance(error, SyntaxError):
+            place = ""  # it says so itself
         raise ValueError(
             f"{what} cannot be imported: {type(error).__name__}: {error}{place}"
         ) from error

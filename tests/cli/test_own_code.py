@@ -151,6 +151,19 @@ def test_train_refuses_a_class_that_is_built_otherwise(fastnn, directory, name, 
     fastnn("train", f"--{name}", where).assert_error(f"the {name} is built by {call}")
 
 
+def test_loss_with_an_activation_of_its_own_is_evaluated(fastnn, directory):
+    (directory / "own.py").write_text(
+        "from fastnn import Sigmoid\n"
+        "from fastnn.losses import BinaryCrossEntropy\n"
+        "class Own(Sigmoid): pass\n"
+        "class Loss(BinaryCrossEntropy): activation = Own\n"
+    )
+    own = ("--loss", "own.py:Loss")
+    report = fastnn("train", *own, "--hidden", 4, "--epochs", 1, "--out", "run", "--json").json
+    result = fastnn("evaluate", "run", *own, "--activation", "own.py:Own", "--json").json
+    assert result["test_loss"] == report["test_loss"]
+
+
 def test_resume_finds_a_kernel_from_a_file_from_another_directory(fastnn, tmp_path, monkeypatch):
     file = tmp_path / "mine.py"
     file.write_text(
