@@ -14,17 +14,21 @@ compiled in each process too.
 import ast
 import hashlib
 import logging
+import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, TypeAlias, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import FunctionCache, NullCache
 from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
@@ -36,6 +40,20 @@ Numba: TypeAlias = Any  # what Numba has no types for
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 # What calls a function from Python and from C takes long to compile; some need neither.
 WITHOUT_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+def _number_functions_anew() -> None:
+    """Give the functions that this process compiles numbers which no other process gives.
+
+    Machine code from disk is linked by name. Functions of one name, as closures are, differ in a
+    number alone, which Numba counts from 1 in each process: two that were compiled by two
+    processes could be taken for each other in a third.
+    """
+    FunctionIdentity._unique_ids = count(secrets.randbits(60))
+
+
+_number_functions_anew()
+os.register_at_fork(after_in_child=_number_functions_anew)
 
 
 def compiled(function: Function) -> Function:
