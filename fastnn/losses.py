@@ -63,7 +63,10 @@ class Loss:
         `totals` is added to, see `fastnn.kernels.ops.losses`.
         """
         d_outputs = plan.zeros(*outputs.shape)
-        plan.call(self._op(targets), plan.contiguous(outputs), targets, totals, d_outputs)
+        op = self._op(targets)
+        plan.call(op, plan.contiguous(outputs), targets, totals, d_outputs)
+        if not isinstance(op, str):  # FastNN's own count for themselves
+            plan.call("count_finite_step", totals)
         return d_outputs
 
     def _op(self, targets: Targets) -> Op:

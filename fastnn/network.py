@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from fastnn import kernels
+from fastnn import kernels, losses
 from fastnn.data import Inputs, check_data, check_inputs
 from fastnn.engine import Bound, Execution
 from fastnn.inference import Predictor
@@ -137,7 +137,7 @@ class Sequential:
         plan.output(self.plan_forward(plan, plan.input(rows, self.n_in))[-1])
         return Execution(plan, threads=False).bind()
 
-    def objective(self, x: npt.ArrayLike, y: npt.ArrayLike, *, loss: Loss) -> Objective:
+    def objective(self, x: npt.ArrayLike, y: npt.ArrayLike, *, loss: str | Loss) -> Objective:
         """Return the loss on some samples and its gradient, as a function of the parameters.
 
         Parameters
@@ -145,7 +145,8 @@ class Sequential:
         x : array-like of shape (samples, n_in)
         y : array-like
             Targets as the loss takes them.
-        loss : Loss
+        loss : str or Loss
+            As `fastnn.fit` takes it.
 
         Raises
         ------
@@ -153,6 +154,7 @@ class Sequential:
             The data do not fit the network or the loss, or are not finite.
 
         """
+        loss = losses.get(loss)
         inputs, targets = self.check_data(x, y, loss)
         plan, totals = Plan(self.kernel, self.dtype), np.zeros(3)
         self.plan_gradients(plan, np.asarray(inputs), targets, loss, totals)
@@ -312,5 +314,7 @@ def _check_sizes(layers: Sequence[Layer], names: Sequence[str]) -> tuple[int, in
         n_in = n_in or layer.n_in
         n_out = layer.n_out
     if n_in is None or n_out is None:
-        raise ValueError("a network needs at least one Dense layer")
+        raise ValueError("a network needs a layer that says its sizes, such as Dense")
+    if not any(layer.parameter_shapes() for layer in layers):
+        raise ValueError("a network needs a layer with parameters, such as Dense")
     return n_in, n_out

@@ -46,7 +46,7 @@ class Optimizer:
 
     def __init__(
         self,
-        learning_rate: float | Schedule,
+        learning_rate: float | Schedule = 0.001,
         *,
         weight_decay: float = 0.0,
         clip_norm: float | None = None,

@@ -25,6 +25,10 @@ def small(**options):
     return Sequential([Dense(4, 6), Tanh(), Dense(6, 3)], **options)
 
 
+class Sized(Layer):
+    n_in = n_out = 3
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kernel", kernels.names())
 def test_network_outputs_are_the_formula(kernel, dtype):
@@ -86,8 +90,9 @@ def test_network_plan_has_softmax_cross_entropy_as_its_default_loss():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Sequential([]), "at least one Dense"),
-        (lambda: Sequential([ReLU()]), "at least one Dense"),
+        (lambda: Sequential([]), "a layer that says its sizes"),
+        (lambda: Sequential([ReLU()]), "a layer that says its sizes"),
+        (lambda: Sequential([Sized()]), "a layer with parameters"),
         (lambda: Sequential([Dense(4, 5), ReLU(), Dense(6, 2)]), "dense_2 takes 6 .* 5 come in"),
         (lambda: small(dtype="float16"), "float32 or float64, not float16"),
         (lambda: small(kernel="mkl"), "naive"),

@@ -27,6 +27,13 @@ def _add(totals: Array, loss: float, correct: float) -> None:
         totals[2] += 1
 
 
+@compiled
+def count_finite_step(totals: Array) -> None:
+    """Count a step up to the first whose loss is not finite, after a loss of a user's own."""
+    if math.isfinite(totals[0]):
+        totals[2] += 1
+
+
 @inlined
 def _first(row: Array, value: float) -> int:
     """Return the place of the first element that equals `value`; the row's length if none."""
