@@ -91,7 +91,7 @@ def _kind(argument: object, strided: bool) -> NumbaType:
 @cache
 def _compile(op: Dispatcher, kinds: tuple[NumbaType, ...]) -> Any:  # noqa: ANN401
     known_as = identity(op.py_func)
-    key = f"{known_as or id(op)} {kinds}"
+    key = f"{known_as or id(op)} {op.targetoptions} {kinds}"
     _ops[key] = _without_wrappers(op), kinds
 
     def enter(record: int) -> None:

@@ -2,7 +2,8 @@
 
 Numba's cache watches the file of the function it compiles, and that alone. Here a function is
 assembled from several files, whose parts are inlined; so what it is kept under includes a
-fingerprint of the sources of all modules that its own imports, directly or not, from its package.
+fingerprint of the sources of all modules that its own imports, directly or not: from its package,
+and from wherever a user's own code lies.
 
 Numba keeps compiled code in ``NUMBA_CACHE_DIR`` where the environment sets it, otherwise beside
 the source, otherwise in the user's cache directory. Where none can be written to, everything
@@ -16,14 +17,16 @@ import hashlib
 import logging
 import os
 import secrets
+import site
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from itertools import count
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypeAlias, TypeVar, cast
 
 import numba
@@ -40,6 +43,8 @@ Numba: TypeAlias = Any  # what Numba has no types for
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 # What calls a function from Python and from C takes long to compile; some need neither.
 WITHOUT_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+# Where Python and its packages are installed; what lies elsewhere is a user's own.
+_FOLDERS = *site.getsitepackages(), site.getusersitepackages(), sysconfig.get_path("stdlib")
 
 
 def _number_functions_anew() -> None:
@@ -120,16 +125,27 @@ def identity(function: Callable[..., object]) -> str | None:
         name = f"{each.__module__}.{each.__qualname__}"
         parts.append(f"{name} {each.__defaults__} {sources} {content}")
         for value, is_closed_over in _references(each):
-            if isinstance(value, Dispatcher):
-                if value.py_func not in seen:
-                    seen.add(value.py_func)
-                    waiting.append(value.py_func)
+            code = _code_of(value)
+            if code is not None:
+                parts.append(str(getattr(value, "targetoptions", "")))
+                if code not in seen:
+                    seen.add(code)
+                    waiting.append(code)
                 continue
             constant = _constant(value)
             if constant is None and is_closed_over:
                 return None
             parts.append(constant or "")
     return " ".join(parts)
+
+
+def _code_of(value: object) -> Callable[..., object] | None:
+    """Return the function, compiled or a user's own, that a value is; None for all else."""
+    if isinstance(value, Dispatcher):
+        function: Callable[..., object] = value.py_func
+        return function
+    is_own = isinstance(value, FunctionType) and not _is_installed(value.__module__)
+    return cast(FunctionType, value) if is_own else None
 
 
 def _content(code: CodeType) -> str:
@@ -141,13 +157,26 @@ def _content(code: CodeType) -> str:
 def _references(function: Callable[..., object]) -> Iterator[tuple[object, bool]]:
     """Yield what a function refers to, and whether it closes over it."""
     for cell in function.__closure__ or ():
-        yield cell.cell_contents, True
-    names = function.__code__.co_names
-    for name in names:
-        value = function.__globals__.get(name)
-        yield value, False
-        if isinstance(value, ModuleType):  # of which one of the next names is an attribute
-            yield from ((vars(value)[other], False) for other in names if other in vars(value))
+        try:
+            yield cell.cell_contents, True
+        except ValueError:  # defined further down, as a function that calls itself
+            continue
+    names = tuple(_names(function.__code__))
+    namespaces, modules = [function.__globals__], set()
+    for namespace in namespaces:  # grows by the modules whose attributes the names may be
+        for value in [namespace[name] for name in names if name in namespace]:
+            yield value, False
+            if isinstance(value, ModuleType) and value not in modules:
+                modules.add(value)
+                namespaces.append(vars(value))
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Yield the names in a function and in those that it defines."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
 
 
 def _constant(value: object) -> str | None:
@@ -159,8 +188,9 @@ def _constant(value: object) -> str | None:
 
 @cache
 def fingerprint(module: str) -> str | None:
-    """Return a hash of the sources of a module and of all it imports from its own package.
+    """Return a hash of the sources of a module and of all it imports, but for installed packages.
 
+    Its own package is followed even if it is installed.
     None where there is no source, as at a prompt.
     """
     sources: dict[str, str] = {}
@@ -178,7 +208,7 @@ def fingerprint(module: str) -> str | None:
 
 @cache
 def _source(module: str) -> tuple[str, list[str]] | None:
-    """Return the source of a module, and the names of those it imports from its own package."""
+    """Return the source of a module, and the names of those it imports, as in `fingerprint`."""
     source = _text(module)
     if source is None:
         return None
@@ -186,14 +216,15 @@ def _source(module: str) -> tuple[str, list[str]] | None:
         nodes = list(ast.walk(ast.parse(source)))
     except SyntaxError:  # a notebook's cells, with commands among them that are not Python
         return None
-    package = module.partition(".")[0]
+    parent = getattr(sys.modules.get(module), "__package__", None) or module
     names = []
     for node in nodes:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return source, [name for name in names if name.startswith(f"{package}.") and _is_module(name)]
+        elif isinstance(node, ast.ImportFrom) and node.level <= parent.count(".") + 1:
+            origin = resolve_name("." * node.level + (node.module or ""), parent)
+            names += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
+    return source, [name for name in names if _is_followed(name, module.partition(".")[0])]
 
 
 def _text(module: str) -> str | None:
@@ -205,6 +236,22 @@ def _text(module: str) -> str | None:
         path = Path(getattr(imported, "__file__", None) or "")
         return path.read_text(encoding="utf-8") if path.is_file() else None
     return text or ""
+
+
+def _is_followed(name: str, package: str) -> bool:
+    if name.startswith(f"{package}."):
+        return _is_module(name)
+    return name in sys.modules and not _is_installed(name)
+
+
+def _is_installed(module: str) -> bool:
+    """Return whether a module is FastNN's, Python's or a package's, and not a user's own."""
+    top = module.partition(".")[0]
+    found = sys.modules.get(top)
+    place = getattr(found, "__file__", None) or next(iter(getattr(found, "__path__", ())), None)
+    if place is None or top == __name__.partition(".")[0]:
+        return True
+    return any(Path(place).is_relative_to(folder) for folder in _FOLDERS)
 
 
 def _is_module(name: str) -> bool:

@@ -6,11 +6,15 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numba
 import numpy as np
 import pytest
 
+import fastnn
 from fastnn.kernels import ops
 from fastnn.kernels.runtime import compiling
+from fastnn.kernels.runtime.abi import entry_point
+from fastnn.kernels.runtime.program import Program
 from tests.kernels.calls import run
 
 ROOT = Path(__file__).parents[3]
@@ -61,6 +65,72 @@ def test_own_function_is_compiled_anew_when_a_number_in_a_neighbour_changes(own)
     assert run(script) == run(script) == [2, 2]
     (folder / "own_numbers.py").write_text("FACTOR = 3.0\nTABLE = (1.0, 4.0)\n")
     assert run(script) == [3, 4]
+
+
+OWN_FUNCTIONS = """
+import numba, own_numbers, own_package.below
+from own_numbers import FACTOR, Factor, times
+from own_package import product
+def in_a_lambda(x): return (lambda y: y * FACTOR)(x)
+def by_a_function_to_be_compiled(x): return times(x)
+def of_an_enumeration(x): return x * Factor.OWN.value
+def of_a_module_in_a_package(x): return x * own_package.below.FACTOR
+def by_a_relative_import(x): return product(x)
+"""
+OWN_NEIGHBOURS = {
+    "own_numbers": """
+from enum import Enum
+from numba.extending import register_jitable
+FACTOR = 2.0
+class Factor(Enum): OWN = 2.0
+@register_jitable
+def times(x): return x * 2.0
+""",
+    "own_package/__init__": "from .below import product",
+    "own_package/below": """
+from numba.extending import register_jitable
+FACTOR = 2.0
+@register_jitable
+def product(x): return x * FACTOR
+""",
+}
+
+
+def test_own_function_is_compiled_anew_when_any_neighbour_changes(own):
+    folder, run = own
+    (folder / "own_package").mkdir()
+    (folder / "own_functions.py").write_text(OWN_FUNCTIONS)
+    names = [line.partition("(")[0][4:] for line in OWN_FUNCTIONS.splitlines() if "def " in line]
+    script = "import own_functions\n" + "".join(
+        f"print(apply(own_functions.{name}))\n" for name in names
+    )
+    for factor in (2, 3):
+        for module, source in OWN_NEIGHBOURS.items():
+            (folder / f"{module}.py").write_text(source.replace("2.0", f"{factor}.0"))
+        assert run(script) == [factor] * len(names)
+
+
+def test_own_function_may_call_itself_and_what_is_defined_further_down():
+    def build():
+        @fastnn.op
+        def countdown(n):
+            return done(n) if n <= 0 else countdown(n - 1)
+
+        done = numba.njit(lambda n: n)
+        return countdown
+
+    assert build()(3) == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_one_function_compiled_in_two_ways_is_two():
+    def inverse(x, y):
+        y[0] = 1 / x[0]
+
+    for model, expected in (("numpy", np.inf), ("python", 5)):  # which divides nothing by 0
+        op, arguments = numba.njit(error_model=model)(inverse), (np.zeros(1), np.full(1, 5.0))
+        Program([(entry_point(op, arguments), arguments)]).run()
+        assert arguments[1] == expected
 
 
 def test_functions_compiled_by_several_processes_are_told_apart_in_another(own):
