@@ -61,7 +61,7 @@ class Layer:
 
     def forward(self, plan: Plan, x: Array) -> Array:
         """Write down how ``y`` is computed from ``x[m, n_in]``, and return ``y[m, n_out]``."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no method forward")
 
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
         """Write down how gradients are computed from ``dy``, and return ``dx``.
@@ -69,7 +69,7 @@ class Layer:
         `needs_dx` is false for the first layer with parameters: nothing takes its ``dx``.
         Nothing else reads ``dy``: it may be overwritten, and be ``dx`` itself.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no method backward")
 
     def config(self) -> dict[str, int | float]:
         """Return the arguments that build this layer anew, without its weights."""

@@ -82,6 +82,8 @@ class Sequential:
                 {parameter: self.gradients[f"{name}.{parameter}"] for parameter in own},
             )
             for parameter in own:
+                if parameter not in layer.initializers:
+                    raise ValueError(f"{name} has no initializer for its parameter {parameter}")
                 view = self.parameters[f"{name}.{parameter}"]
                 view[...] = layer.initializers[parameter](rng, view.shape)
             layer.stream = stream

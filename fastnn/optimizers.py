@@ -123,7 +123,7 @@ class Optimizer:
 
     def plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
         """Write down the update itself, which reads `rate` and may use the vectors in `state`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no method plan_update")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(learning_rate={self.learning_rate}, steps={self.steps})"

@@ -253,6 +253,13 @@ def test_layer_belongs_to_one_network():
 
 
 def test_layer_has_to_say_what_it_computes():
+    class Forward(Layer):
+        def forward(self, plan, x):
+            return x
+
     net = Sequential([Dense(4, 3), Layer()])
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError, match="Layer has no method forward"):
         net(X)
+    net = Sequential([Dense(4, 3), Forward()])
+    with pytest.raises(NotImplementedError, match="Forward has no method backward"):
+        net.plan(2)

@@ -29,6 +29,11 @@ class Sized(Layer):
     n_in = n_out = 3
 
 
+class Uninitialized(Dense):
+    def __init__(self, n_in, n_out):
+        self.n_in, self.n_out = n_in, n_out
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kernel", kernels.names())
 def test_network_outputs_are_the_formula(kernel, dtype):
@@ -94,6 +99,7 @@ def test_network_plan_has_softmax_cross_entropy_as_its_default_loss():
         (lambda: Sequential([ReLU()]), "a layer that says its sizes"),
         (lambda: Sequential([Sized()]), "a layer with parameters"),
         (lambda: Sequential([Dense(4, 5), ReLU(), Dense(6, 2)]), "dense_2 takes 6 .* 5 come in"),
+        (lambda: Sequential([Uninitialized(4, 3)]), "no initializer for its parameter weights"),
         (lambda: small(dtype="float16"), "float32 or float64, not float16"),
         (lambda: small(kernel="mkl"), "naive"),
         (lambda: small().plan(0), "batch_size"),

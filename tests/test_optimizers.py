@@ -200,7 +200,7 @@ def test_optimizer_refuses_the_state_of_another_kind():
 
 def test_optimizer_of_a_users_own_has_to_write_its_update():
     plan = Plan(get("numpy"), np.float64)
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError, match="Optimizer has no method plan_update"):
         Optimizer(0.1).plan(plan, np.zeros(3), np.zeros(3))
 
 

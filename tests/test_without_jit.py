@@ -87,6 +87,14 @@ def test_kernel_numba_without_jit_names_the_compiler_in_one_line():
     assert "NUMBA_DISABLE_JIT" in last
 
 
+def test_flushing_denormals_without_jit_names_the_compiler_in_one_line():
+    options = ("--data", "sine", "--kernel", "numpy", "--flush-denormals")
+    done = run("-m", "fastnn", "train", *options, jit=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("fastnn: error: denormals can't be flushed without Numba's compiler")
+
+
 def test_command_line_without_jit_names_the_compiler_in_one_line():
     done = run("-m", "fastnn", "train", "--kernel", "numba", jit=False)
     assert (done.returncode, done.stdout) == (2, "")

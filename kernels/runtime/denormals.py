@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from llvmlite import ir
-from numba import types
+from numba import config, types
 
 from fastnn.kernels.runtime.compiling import compiled
 from fastnn.kernels.runtime.intrinsics import Definition, NumbaType, emitter, intrinsic
@@ -127,9 +127,13 @@ def flushed() -> Iterator[None]:
     Raises
     ------
     NotImplementedError
-        How is not known for this processor.
+        How is not known for this processor, or Numba's compiler is turned off.
 
     """
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+        raise NotImplementedError(
+            "denormals can't be flushed without Numba's compiler, which NUMBA_DISABLE_JIT turns off"
+        )
     before = flush_to_zero()
     try:
         yield
