@@ -150,7 +150,7 @@ def _importing(what: str, directory: Path) -> Iterator[None]:
     sys.path.insert(0, os.fspath(directory))
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f" ({frame.filename}, line {frame.lineno})"
         if isinstance(error, SyntaxError):

@@ -73,6 +73,12 @@ def test_find_says_where_a_syntax_error_is(directory):
         find(f"{directory}/broken.py:MINE", Kernel)
 
 
+def test_find_says_that_a_file_ends_the_process(directory):
+    (directory / "broken.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(ValueError, match=r"cannot be imported: SystemExit: 3 \(.*, line 2\)"):
+        find(f"{directory}/broken.py:MINE", Kernel)
+
+
 def test_find_imports_a_module_in_the_working_directory(directory, monkeypatch):
     monkeypatch.chdir(directory)
     assert find("mine:MINE", Kernel).name == "mine"
