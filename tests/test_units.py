@@ -19,7 +19,7 @@ import pytest
 from fastnn.kernels.runtime.hardware import vector_unit
 
 assert vector_unit().name == {name!r}
-arguments = ["-p", "no:cacheprovider", "-q", "-k", "not numpy", "tests/test_gradients.py"]
+arguments = ["-p", "no:cacheprovider", "-q", "-n0", "-k", "not numpy", "tests/test_gradients.py"]
 sys.exit(pytest.main(arguments))
 """
 DIGITS = """

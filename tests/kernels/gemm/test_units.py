@@ -16,7 +16,7 @@ from fastnn.kernels.runtime.hardware import vector_unit
 assert vector_unit().name == {unit!r}
 others = "naive or blocked or numpy"
 file = "tests/kernels/{file}.py"
-sys.exit(pytest.main(["-p", "no:cacheprovider", "-q", "-k", f"not ({{others}})", file]))
+sys.exit(pytest.main(["-p", "no:cacheprovider", "-q", "-n0", "-k", f"not ({{others}})", file]))
 """
 FILES = [
     "testing/test_contract",
