@@ -21,7 +21,7 @@ from asv.util import load_json
 
 from tests.browser import open_page
 
-pytestmark = [pytest.mark.browser, pytest.mark.network]
+pytestmark = [pytest.mark.browser, pytest.mark.network, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 # By the last part of the address that asv's page has, the file of an npm package.

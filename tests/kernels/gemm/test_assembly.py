@@ -90,6 +90,7 @@ microkernel:
 
 
 @only_x86
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", UNITS)
 def test_microkernel_step_is_vector_arithmetic_in_registers(compiled, name, dtype):

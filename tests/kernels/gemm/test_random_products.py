@@ -158,6 +158,7 @@ for number in range({QUICK}):
 """
 
 
+@pytest.mark.slow
 def test_random_products_where_caches_are_small(run_side_by_side):
     scripts = [SMALL_CACHES.format(dtype=dtype, QUICK=QUICK) for dtype in DTYPES]
     run_side_by_side(*((script, {}) for script in scripts))
