@@ -1,1 +1,4 @@
-"""Benchmarks: `suites` for asv, `peers` against other libraries, and where the tables come from."""
+"""Benchmarks: `suites` for asv, `products` against BLAS, `peers` beside other libraries.
+
+`documents` makes the tables of all documents from them.
+"""

@@ -192,7 +192,7 @@ def peak(output):
     columns = {"GFLOP/s (share of the FMA peak)": lambda kernel: f"`{kernel}`"}
     for product in PRODUCTS:
         columns[product] = lambda kernel, product=product: cells[kernel, product]
-    ceiling = report["ceilings"]["ceilings"][0][report["dtype"]]["median"] / 1e9
+    ceiling = report["ceilings"][report["dtype"]]["median"] / 1e9
     where = f"On one thread; the FMA peak, measured too, is {ceiling:.0f} GFLOP/s in float32."
     return table(columns, dict.fromkeys(kernel for kernel, _ in cells)) + where
 
@@ -205,6 +205,7 @@ def products(output):
         "mean": lambda outcome: f"{outcome['mean']:.2f}",
         "lowest": lambda outcome: f"{outcome['worst']['median']:.2f}",
         "at": lambda outcome: outcome["worst"]["shape"],
+        "of the peak": lambda outcome: percent(outcome["share"]),
         "spread": lambda outcome: f"{outcome['spread']:.0%}",
     }
     return table(columns, output.json("products.json")["outcomes"])

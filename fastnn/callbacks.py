@@ -24,11 +24,11 @@ class EarlyStopping:
     Parameters
     ----------
     monitor : {"val_loss", "loss", "val_accuracy", "accuracy"}
-        A loss is to fall, an accuracy to rise.
+        A loss should fall, an accuracy rise.
     patience : int
-        Number of epochs without improvement that are waited for.
+        Number of epochs to wait for an improvement.
     min_delta : float
-        By how much a figure has to be better to be an improvement; its sign does not count.
+        By how much a figure must be better to be an improvement; its sign does not count.
     restore_best_weights : bool
         Whether the network gets the weights of its best epoch back at the end: when it stops, but
         also after the last epoch, Ctrl-C, or a loss that is not finite.
@@ -36,9 +36,9 @@ class EarlyStopping:
     Attributes
     ----------
     best : float or None
-        The best figure of the training so far.
+        The monitored figure of the best epoch of this training.
     best_epoch : int
-        Its epoch; 0 before there is one.
+        0 before there is one.
 
     """
 
@@ -70,7 +70,7 @@ class EarlyStopping:
         self._begin()
 
     def __call__(self, training: Training) -> None:
-        """Compare the newest epoch with the best one so far."""
+        """Compare the newest epoch with the best one of this training so far."""
         record = training.history[-1]
         value = getattr(record, self.monitor)
         if value is None:
@@ -117,7 +117,7 @@ class TerminateOnNaN:
 
 
 class Checkpoint:
-    """Save everything that the training needs to go on, after each `every` epochs.
+    """Save all that the training needs to continue, every `every` epochs and at the end.
 
     Where `EarlyStopping` has brought back the best weights, they are saved in the end.
 
@@ -136,7 +136,7 @@ class Checkpoint:
         self.path, self.every = Path(path), every
 
     def __call__(self, training: Training) -> None:
-        """Save, where the number of epochs says so."""
+        """Save the training, if it is due."""
         epoch = training.history[-1].epoch
         if epoch % self.every == 0 or epoch == training.epochs:
             save_training(training, self.path)
@@ -148,13 +148,13 @@ class Checkpoint:
 
 
 class CSVLogger:
-    """Keep the history as a CSV file, one line an epoch, complete after each.
+    """Keep the history as a CSV file, one line per epoch, complete after each.
 
     Parameters
     ----------
     path : path-like
-        Must not exist when the training begins with its first epoch; a training that goes on
-        from an earlier history writes the file anew with all of it.
+        Must not exist when the training begins with its first epoch; a training that continues
+        an earlier history writes the file anew with all of it.
 
     """
 

@@ -1,8 +1,8 @@
 """Networks and trainings on disk: safetensors files, replaced as a whole or not at all.
 
 A network's file holds its parameters by name, and its architecture in the metadata. A
-training's file holds besides that the optimizer's vectors, the random states and the history:
-what it takes to go on bit for bit. Neither can run code when it is read.
+training's file also holds the optimizer's vectors, the random states and the history: all that it
+takes to continue bit for bit. Neither can run code when it is read.
 """
 
 import json
@@ -15,6 +15,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from fastnn import kernels
 from fastnn.history import Epoch, History
 from fastnn.kernels import Kernel
 from fastnn.layers import LAYERS, Layer
@@ -45,7 +46,7 @@ def load_network(
     kernel : str or Kernel, optional
         As `Sequential` takes it.
     custom : iterable of Layer classes
-        One's own, if the network has such layers: a file never runs code by being read.
+        Those of the network that are not FastNN's, since reading a file never runs code.
 
     Raises
     ------
@@ -54,6 +55,8 @@ def load_network(
     FileNotFoundError
 
     """
+    kernel = kernels.get(kernel)  # whose errors are not the file's
+    custom = tuple(custom)
     tensors, metadata = _read(path)
     try:
         architecture = metadata["architecture"]
@@ -68,7 +71,7 @@ def load_network(
 
 
 def save_training(training: Training, path: str | Path) -> None:
-    """Write all that `training` needs to go on to `path`."""
+    """Write to `path` all that `training` needs to continue."""
     net, optimizer = training.net, training.optimizer
     tensors: Tensors = {f"parameters/{name}": array for name, array in net.parameters.items()}
     tensors |= {f"optimizer/{name}": array for name, array in optimizer.state.items()}
@@ -126,20 +129,24 @@ def _architecture(net: Sequential) -> dict[str, Any]:
 
 
 def _type_name(layer: type[Layer]) -> str:
-    """Return the name of a layer's class, with its module if it is anybody's own."""
+    """Return the name of a layer's class, with its module if it is not FastNN's."""
     name = layer.__name__
     return name if LAYERS.get(name) is layer else f"{layer.__module__}:{name}"
 
 
 def _build_layer(path: str | Path, spec: Mapping[str, Any], custom: Iterable[type[Layer]]) -> Layer:
     place, _, name = spec["type"].rpartition(":")
-    known = {layer.__name__: layer for layer in custom} if place else LAYERS
-    if name not in known:
+    known = dict(LAYERS)
+    if place:  # of two classes of one name, take the one of the same module
+        known = {layer.__name__: layer for layer in custom}
+        known |= {_type_name(layer): layer for layer in custom}
+    found = known.get(spec["type"]) or known.get(name)
+    if found is None:
         raise CheckpointError(
             f"{path} has a layer {spec['type']}, which is not one of FastNN's: "
-            f"hand over its class, as load_network(path, custom=[{name}])"
+            f"pass its class, as load_network(path, custom=[{name}])"
         )
-    return known[name](**{key: value for key, value in spec.items() if key != "type"})
+    return found(**{key: value for key, value in spec.items() if key != "type"})
 
 
 def _part(prefix: str, tensors: Tensors) -> Tensors:

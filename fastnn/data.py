@@ -13,6 +13,7 @@ from fastnn.scaled import ScaledBytes
 Inputs = Array | ScaledBytes
 
 GRADIENT_DESCENTS = ("batch", "mini-batch", "stochastic")
+BATCH_SIZE = 32  # of a mini-batch, if none is given
 
 
 class Batches:
@@ -70,7 +71,7 @@ class Batches:
         """
         self._start[0] = 0
         if rng is not None and self.sizes != ((len(self), 1),):
-            self.order[:] = self._sorted  # as rng.permutation has it, but nothing is allocated
+            self.order[:] = self._sorted  # as rng.permutation does, without allocating
             rng.shuffle(self.order)
 
 
@@ -80,7 +81,7 @@ def check_inputs(x: npt.ArrayLike, n_in: int, dtype: np.dtype[np.floating]) -> A
     Raises
     ------
     ValueError
-        The shape is another.
+        The shape does not fit.
 
     """
     if isinstance(x, ScaledBytes):
@@ -133,7 +134,7 @@ def resolve_batch_size(gradient_descent: str, batch_size: int | None, samples: i
     """
     if batch_size is not None:
         batch_size = check_whole("batch_size", batch_size, at_least=1)
-    sizes = {"batch": samples, "mini-batch": batch_size or 32, "stochastic": 1}
+    sizes = {"batch": samples, "mini-batch": batch_size or BATCH_SIZE, "stochastic": 1}
     if gradient_descent not in sizes:
         allowed = ", ".join(GRADIENT_DESCENTS)
         raise ValueError(f"unknown gradient descent {gradient_descent!r}; there are: {allowed}")

@@ -31,7 +31,7 @@ Bound = Callable[[Array, Array], bool]
 
 
 def op(function: Function) -> Function:
-    """Compile an op of one's own, for `Plan.call`, `Loss.op` and the like.
+    """Compile a user's own op, for `Plan.call`, `Loss.op` and the like.
 
     It takes arrays, of which it writes the last, and numbers. It is compiled for the types that it
     is first called with, and called without Python in between, as FastNN's own ops are.
@@ -134,7 +134,7 @@ def _line(address: int | None, args: Sequence[object]) -> Line | None:
 
 
 def _cut(call: Call) -> list[tuple[Any, ...]]:
-    """Return the arguments of a call for each thread that it pays to wake, or of all of it."""
+    """Return the arguments of a call, cut by rows for the threads that it pays to wake."""
     matrices = [arg for arg in call.args if np.ndim(arg) == 2]
     if not isinstance(call.op, Elementwise) or not matrices:
         return [call.args]

@@ -24,6 +24,11 @@ BLAS_RESTRAINTS = (
 )
 
 
+def report() -> dict[str, Any]:
+    """Return what every report of figures has: the machine, versions, and restraints of BLAS."""
+    return {"machine": machine(), "versions": versions(), "blas_restraints": blas_restraints()}
+
+
 def versions() -> dict[str, str]:
     """Return the versions of this package, of Python, NumPy and Numba."""
     return {

@@ -1,4 +1,4 @@
-"""Inference: a network's outputs, with little around the arithmetic."""
+"""Inference: a network's outputs, with little overhead around the arithmetic."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -58,12 +58,12 @@ class Predictor:
         Raises
         ------
         ValueError
-            `x` has another shape than is needed.
+            The shape of `x` does not fit.
 
         """
         if type(x) is not np.ndarray:  # compiled code would take a masked array for its numbers
             return self._call_checked(x)
-        # The usual case first, without a question: what is bound refuses what it can't take.
+        # The usual case first, unchecked: a bound function refuses what it can't take.
         try:
             rows = self.batch_size or len(x)
             idle = self._idle[rows]

@@ -20,8 +20,8 @@ from fastnn.plan import Function, Plan
 class Layer:
     """A differentiable function of a batch; the base class changes nothing.
 
-    A layer with parameters says their shapes and initializers, and is handed views into the
-    network's vectors with `bind`.
+    A layer with parameters states their shapes and initializers, and gets views into the network's
+    vectors by `bind`.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Layer:
 
     def forward(self, plan: Plan, x: Array) -> Array:
         """Write down how ``y`` is computed from ``x[m, n_in]``, and return ``y[m, n_out]``."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no method forward")
 
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
         """Write down how gradients are computed from ``dy``, and return ``dx``.
@@ -68,7 +68,7 @@ class Layer:
         `needs_dx` is false for the first layer with parameters: nothing takes its ``dx``.
         Nothing else reads ``dy``: it may be overwritten, and be ``dx`` itself.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no method backward")
 
     def config(self) -> dict[str, int | float]:
         """Return the arguments that build this layer anew, without its weights."""
@@ -166,12 +166,12 @@ class Activation(Layer):
     function : str or callable
         ``f(x, *parameters)``.
     gradient : str or callable
-        Turns ``dy`` into ``dx``: ``f_gradient(y, dy, *parameters)``, if what came out says enough;
+        Turns ``dy`` into ``dx``: ``f_gradient(y, dy, *parameters)``, if the output says enough;
         ``f_gradient(x, y, dy, *parameters)`` if it `reads_input`.
     reads_input : bool
-        Whether the gradient has to know what came in. If not, ``y`` may take its place.
+        Whether the gradient needs ``x``. If not, ``y`` may take its place in memory.
     parameters : tuple of float
-        What goes along with each element, such as a slope.
+        Further arguments of both functions, such as a slope.
 
     """
 
@@ -256,7 +256,7 @@ class Softmax(Layer):
 
 
 class Dropout(Layer):
-    """In training, silence each input with probability `rate` and scale up the others.
+    """In training, set each input to 0 with probability `rate` and scale up the others.
 
     What is kept is divided by ``1 - rate``, so that inference needs no change (Srivastava et
     al., 2014). Every step draws anew, from the network's random state.
@@ -303,6 +303,7 @@ ACTIVATIONS: dict[str, type[Layer]] = {
     "sigmoid": Sigmoid,
     "tanh": Tanh,
 }
+HIDDEN_LAYERS: dict[str, type[Layer]] = {"dense": Dense}  # built from (n_in, n_out)
 LAYERS: dict[str, type[Layer]] = {
     layer.__name__: layer for layer in (Dense, Softmax, Dropout, *ACTIVATIONS.values())
 }

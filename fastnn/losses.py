@@ -30,13 +30,13 @@ class Loss:
     op : str or callable
         What computes the loss and its gradient, ``op(outputs, targets, totals, d_outputs)``: a
         name in `fastnn.kernels.ops.losses`, which says what it has to add to ``totals``, or a
-        function of one's own.
+        user's own function.
     activation : type of Layer or None
         The last layer that is computed as part of this loss.
     has_accuracy : bool
         Whether answers are right or wrong; they are not in regression.
     takes_labels : bool
-        Whether targets may be integer labels, one a sample.
+        Whether targets may be integer labels, one per sample.
 
     """
 
@@ -64,7 +64,10 @@ class Loss:
         `totals` is added to, see `fastnn.kernels.ops.losses`.
         """
         d_outputs = plan.zeros(*outputs.shape)
-        plan.call(self._op(targets), plan.contiguous(outputs), targets, totals, d_outputs)
+        op = self._op(targets)
+        plan.call(op, plan.contiguous(outputs), targets, totals, d_outputs)
+        if not isinstance(op, str):  # FastNN's own count for themselves
+            plan.call("count_finite_step", totals)
         return d_outputs
 
     def _op(self, targets: Targets) -> Op:
@@ -159,7 +162,7 @@ class Loss:
 
 
 class SoftmaxCrossEntropy(Loss):
-    """Categorical cross-entropy on softmax: ``-sum(t · log(softmax(z)))`` a sample.
+    """Categorical cross-entropy on softmax: ``-sum(t · log(softmax(z)))`` per sample.
 
     Targets are integer labels of shape (m,), or one-hot (any distribution) of shape
     (m, n_outputs).
@@ -190,7 +193,8 @@ class SoftmaxCrossEntropy(Loss):
 
     def _op(self, targets: Targets) -> Op:
         """``dz = (softmax(z) - onehot) / m``."""
-        return self.op if targets.ndim == 1 else f"{self.op}_one_hot"
+        op = type(self).op
+        return f"{op}_one_hot" if targets.ndim == 2 and isinstance(op, str) else op
 
     def _may_be_probabilities(self, outputs: Array) -> bool:
         rows = outputs.sum(axis=1)
@@ -272,7 +276,7 @@ LOSSES: dict[str, type[Loss]] = {
 
 
 def get(loss: str | Loss) -> Loss:
-    """Return a loss: itself, by its name in `LOSSES`, or as ``MODULE:NAME`` or ``FILE.py:NAME``.
+    """Return a loss given as such, by its name in `LOSSES`, or as ``MODULE:`` or ``FILE.py:NAME``.
 
     Raises
     ------

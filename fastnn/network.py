@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from fastnn import kernels
+from fastnn import kernels, losses
 from fastnn.checks import check_whole
 from fastnn.data import Inputs, check_data, check_inputs
 from fastnn.engine import Bound, Execution
@@ -90,6 +90,8 @@ class Sequential:
                 {parameter: self.gradients[f"{name}.{parameter}"] for parameter in own},
             )
             for parameter in own:
+                if parameter not in layer.initializers:
+                    raise ValueError(f"{name} has no initializer for its parameter {parameter}")
                 view = self.parameters[f"{name}.{parameter}"]
                 view[...] = layer.initializers[parameter](rng, view.shape)
             layer.stream = stream
@@ -123,13 +125,13 @@ class Sequential:
         Parameters
         ----------
         batch_size : int, optional
-            Number of rows that the inputs are going to have; any number where not given, and
+            Number of rows of every input. If not given, inputs may have any number of rows, and
             plans are made as they come.
 
         Returns
         -------
         Predictor
-            Computes with the parameters as they are by then, under the kernel of now.
+            Uses the parameters as they are at each call, and the network's present kernel.
 
         Raises
         ------
@@ -146,7 +148,7 @@ class Sequential:
         execution = Execution(plan, threads=False)
         return execution.bind(flush_denormals=self.flush_denormals)
 
-    def objective(self, x: npt.ArrayLike, y: npt.ArrayLike, *, loss: Loss) -> Objective:
+    def objective(self, x: npt.ArrayLike, y: npt.ArrayLike, *, loss: str | Loss) -> Objective:
         """Return the loss on some samples and its gradient, as a function of the parameters.
 
         Parameters
@@ -154,7 +156,8 @@ class Sequential:
         x : array-like of shape (samples, n_in)
         y : array-like
             Targets as the loss takes them.
-        loss : Loss
+        loss : str or Loss
+            As `fastnn.fit` takes it.
 
         Raises
         ------
@@ -162,6 +165,7 @@ class Sequential:
             The data do not fit the network or the loss, or are not finite.
 
         """
+        loss = losses.get(loss)
         inputs, targets = self.check_data(x, y, loss)
         plan, totals = Plan(self.kernel, self.dtype), np.zeros(3)
         self.plan_gradients(plan, np.asarray(inputs), targets, loss, totals)
@@ -180,7 +184,7 @@ class Sequential:
         Raises
         ------
         ValueError
-            The shape is another.
+            The shape does not fit.
 
         """
         return check_inputs(x, self.n_in, self.dtype)
@@ -272,6 +276,8 @@ class Sequential:
             with plan.section("backward", self.names[i]):
                 x, y = outputs[i], outputs[i + 1]
                 gradient = self.layers[i].backward(plan, x, y, gradient, needs_dx=i > first)
+            if i > first:
+                _check_output(f"the backward pass of {self.names[i]}", gradient, x.shape, x.dtype)
 
     def plan_forward(self, plan: Plan, inputs: Array, loss: Loss | None = None) -> list[Array]:
         """Write down the forward pass; return `inputs` and the output of each layer.
@@ -286,6 +292,7 @@ class Sequential:
             x = outputs[-1]
             with plan.section("forward", name):
                 y = layer.forward(plan, x)
+            _check_output(name, y, (len(x), layer.n_out or x.shape[1]), self.dtype)
             plan.protect(y, f"the output of {name}")
             plan.release(None if layer.reads_output or y is x else y)
             outputs.append(y)
@@ -314,6 +321,18 @@ def _names(layers: Sequence[Layer]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _check_output(
+    name: str, array: object, shape: tuple[int, ...], dtype: np.dtype[np.floating]
+) -> None:
+    """Check what a layer returned: compiled ops would read or write beyond a smaller array."""
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name} gives {array!r}; an array is needed")
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(
+            f"{name} gives {array.dtype} of shape {array.shape}; {dtype} of shape {shape} is needed"
+        )
+
+
 def _check_sizes(layers: Sequence[Layer], names: Sequence[str]) -> tuple[int, int]:
     """Check that the layers fit each other; return how many features go in and come out."""
     n_in = n_out = None
@@ -325,5 +344,7 @@ def _check_sizes(layers: Sequence[Layer], names: Sequence[str]) -> tuple[int, in
         n_in = n_in or layer.n_in
         n_out = layer.n_out
     if n_in is None or n_out is None:
-        raise ValueError("a network needs at least one Dense layer")
+        raise ValueError("a network needs a layer that says its sizes, such as Dense")
+    if not any(layer.parameter_shapes() for layer in layers):
+        raise ValueError("a network needs a layer with parameters, such as Dense")
     return n_in, n_out

@@ -49,7 +49,7 @@ class Optimizer:
 
     def __init__(
         self,
-        learning_rate: float | Schedule,
+        learning_rate: float | Schedule = 0.001,
         *,
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
@@ -149,7 +149,7 @@ class Optimizer:
 
     def plan_update(self, plan: Plan, weights: Array, gradients: Array) -> None:
         """Write down the update itself, which reads `rate` and may use the vectors in `state`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no method plan_update")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(learning_rate={self.learning_rate}, steps={self.steps})"
@@ -362,9 +362,9 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def get(optimizer: str | Optimizer) -> Optimizer:
-    """Return an optimizer: itself, or one of its defaults by its name in `OPTIMIZERS`.
+    """Return an optimizer given as such, or with its defaults by its name in `OPTIMIZERS`.
 
-    ``MODULE:NAME`` and ``FILE.py:NAME`` lead to a class of one's own.
+    ``MODULE:NAME`` and ``FILE.py:NAME`` name a user's own class.
 
     Raises
     ------
@@ -374,7 +374,6 @@ def get(optimizer: str | Optimizer) -> Optimizer:
     """
     if isinstance(optimizer, Optimizer):
         return optimizer
-    build: Callable[[], Optimizer] = class_of(
-        optimizer, OPTIMIZERS, Optimizer
-    )  # each has a default
+    # All arguments of FastNN's own classes have defaults.
+    build: Callable[[], Optimizer] = class_of(optimizer, OPTIMIZERS, Optimizer)
     return build()

@@ -1,7 +1,7 @@
 """All parameters of a network in one flat vector, and shaped views into it by name.
 
-An update is then one op over the vector, an all-reduce one call, a checkpoint the views
-by name. The gradients live in a second vector of the same layout.
+An update is then one op over the vector, and a checkpoint the views by name. The gradients live
+in a second vector of the same layout.
 """
 
 from collections.abc import Iterator, Mapping

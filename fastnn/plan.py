@@ -25,7 +25,7 @@ import numpy.typing as npt
 from fastnn.kernels.arrays import RandomState, aligned_zeros
 from fastnn.kernels.interface import Array, Kernel
 
-Function: TypeAlias = str | Callable[..., float]  # of one number: a name, or anybody's own
+Function: TypeAlias = str | Callable[..., float]  # of one number: a name, or a user's own
 
 
 class Elementwise(NamedTuple):
@@ -61,7 +61,7 @@ MAX_STEPS_AT_ONCE = 1024  # for which what changes from step to step is known ah
 def _name(op: Op) -> str:
     if isinstance(op, str):
         return op
-    return op.name if isinstance(op, Elementwise) else op.__name__
+    return op.name if isinstance(op, Elementwise) else getattr(op, "__name__", type(op).__name__)
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,20 @@ class Call:
     @property
     def shapes(self) -> str:
         """The arrays it reads and writes: ``64×784 @ 784×128 → 64×128``."""
+        if not self._arrays:
+            return ""
         *sources, out = ["×".join(map(str, array.shape)) for array in self._arrays]
         return (" @ " if self.op == MATMUL else ", ").join(sources) + f" → {out}"
 
     @property
     def bytes(self) -> int:
-        """The size of the arrays it reads and writes, each once: the least there is to move."""
+        """The size of the arrays it reads and writes, each once: the minimum to be moved."""
         return sum(array.nbytes for array in self._arrays)
+
+    @property
+    def out(self) -> Any:  # noqa: ANN401
+        """The array that is written."""
+        return self._arrays[-1]
 
     @property
     def _arrays(self) -> list[Any]:
@@ -182,17 +189,19 @@ class Plan:
         return array
 
     def input(self, *shape: int) -> Array:
-        """Allocate and declare the array that another one takes the place of in each run."""
+        """Allocate and declare the input, whose place another array takes in each run."""
         self.inputs = aligned_zeros(shape, self.dtype)
         return self.inputs
 
     def output(self, y: Array) -> Array:
         """Declare what a run is for, and return it: `y`, or a copy that a call makes.
 
-        A copy is needed where `y` is not an array of its own: where a layer returned its input, a
-        part or a transpose of an array, or its parameters.
+        A copy is needed where `y` is the input, a part or a transpose of an array, or parameters,
+        and where calls may leave some of it unwritten.
         """
-        if not any(y is array for array in self._allocated):
+        own = any(y is array for array in self._allocated)
+        # FastNN's own ops write all of an array; a user's own may leave zeros in it.
+        if not own or not any(not callable(call.op) and y is call.out for call in self.calls):
             copy = self.zeros(*y.shape)
             self.call("copy_rows", y, copy)
             y = copy
@@ -227,7 +236,7 @@ class Plan:
         self.call("sum_rows", self.contiguous(dy), d_bias)
 
     def activate(
-        self, function: Function, x: Array, *parameters: float, in_place: bool = True
+        self, function: Function, x: Array, *parameters: float, in_place: bool = False
     ) -> Array:
         """Write down ``y = function(x, *parameters)`` for each element, and return ``y``.
 
@@ -235,7 +244,7 @@ class Plan:
         ----------
         function : str or callable
             Of one number and the parameters: a name in `fastnn.kernels.ops.activations`, or a
-            function of one's own, which is compiled.
+            user's own function, which is compiled.
         x : ndarray of shape (m, n)
         *parameters : float
         in_place : bool

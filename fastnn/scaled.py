@@ -20,8 +20,8 @@ class ScaledBytes(NDArrayOperatorsMixin):
     mask or an array of integers stay bytes.
 
     ``numpy.asarray(x)`` makes the array of floats. Arithmetic, comparisons, NumPy's functions and
-    the methods ``min``, ``max``, ``mean`` and ``std`` compute with such a copy; anything else that
-    an array has takes ``numpy.asarray`` first.
+    the methods ``min``, ``max``, ``mean`` and ``std`` compute with such a copy; for anything else,
+    call ``numpy.asarray`` first.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`fit` and `evaluate`: epochs of steps over a data set, and what they are worth."""
+"""`fit` and `evaluate`: train a network over epochs, and compute its loss and accuracy."""
 
 import math
 import time
@@ -38,7 +38,7 @@ class Training:
     net, loss, optimizer, rng
         As given to `fit`.
     epochs : int
-        How many there are to be in all.
+        The total number, those of an earlier `history` included.
     batch_size, steps_per_epoch : int
     history : History
         The finished epochs; ``history[-1]`` is the newest.
@@ -86,7 +86,7 @@ def fit(
     engine: str = "auto",
     flush_denormals: bool | None = None,
 ) -> History:
-    """Train `net` in place and return one record an epoch.
+    """Train `net` in place and return one record per epoch.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def fit(
         A name in `fastnn.optimizers.OPTIMIZERS`, such as ``"adam"``, or an optimizer, whose
         state goes on from where it is.
     batch_size : int, optional
-        Samples a step in ``mini-batch`` descent, 32 where not given; the last batch of an
+        Samples per step in ``mini-batch`` descent, 32 where not given; the last batch of an
         epoch may be smaller.
     epochs : int
         Number of passes over the data, including those in `history`.
@@ -118,21 +118,21 @@ def fit(
         methods ``on_train_begin``, ``on_step`` and ``on_train_end`` that it has: the last at any
         end, also by Ctrl-C. It may raise `StopTraining`; those after it are then left out.
     history : History, optional
-        Of an earlier training to go on from, with the weights, the optimizer and the `rng` as
-        that one left them.
+        That of an earlier training to continue, with the weights, the optimizer and the `rng` as
+        it left them.
     engine : {"auto", "python", "compiled"}
-        What goes from call to call and from step to step; the bits are the same. ``python`` is
-        a loop over the steps; within a step, calls that are compiled follow one another without
-        it. ``compiled`` is one call for an epoch, or for as many of its steps as take a tenth
-        of a second. It needs a kernel that Numba compiles, ops likewise, and no callback with
-        ``on_step``. It takes no longer to begin with: both run the same machine code, which is
-        compiled once for each op and dtype, and kept on disk. ``auto`` is therefore
-        ``compiled`` wherever that is possible.
+        What runs the steps; the bits are the same. ``python`` loops over the steps, and leaves
+        only the compiled calls within a step to follow one another without Python.
+        ``compiled`` runs an epoch as one call, or as many of its steps as take a tenth of a
+        second. It needs a kernel and ops that Numba compiles, and no callback with ``on_step``.
+        Both run the same machine code, which is compiled once for each op and dtype, and kept
+        on disk; so ``auto`` is ``compiled`` wherever that is possible.
     flush_denormals : bool, optional
         Take numbers below the smallest normal one (1.2e-38 in float32) as 0, in training and
-        validation; as the network says where not given, which is to do so. A training whose
-        weights or gradients fade away, as they do with Adam on images, is several times as fast by
-        it. ``False`` keeps the bits of IEEE arithmetic.
+        validation; by default as the network does, whose own default is to flush. A training
+        whose weights or gradients fade away, as with Adam on images, becomes several times as
+        fast; ``False`` keeps the bits of IEEE arithmetic. See
+        `fastnn.kernels.runtime.denormals`.
 
     Returns
     -------
@@ -310,7 +310,7 @@ def evaluate(
     x : array-like of shape (samples, n_in)
     y : array-like
         Targets as the loss takes them.
-    loss : Loss
+    loss : str or Loss
 
     Returns
     -------

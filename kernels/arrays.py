@@ -1,4 +1,4 @@
-"""Arrays as programs want them: on cache lines, and zeros until somebody writes to them."""
+"""Arrays as programs need them: aligned to cache lines, and zeros until they are written."""
 
 from typing import TypeAlias
 
@@ -16,8 +16,8 @@ CACHE_LINE = 64  # bytes
 def aligned_zeros(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     """Allocate an array of zeros that starts on a cache line, as vector loads prefer.
 
-    Never garbage: among uninitialised numbers there may be denormals, with which arithmetic is
-    many times as slow.
+    Uninitialized memory would not do: it may hold denormals, which make arithmetic many times as
+    slow.
 
     Parameters
     ----------

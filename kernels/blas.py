@@ -11,8 +11,8 @@ What it costs: the bits of a result may depend on the number of threads and on t
 is in. And operands that BLAS cannot read in place, with neither rows nor columns contiguous, are
 copied, or multiplied by a loop of NumPy's own.
 
-NumPy warns of NaN and overflow here, as ``np.errstate`` has it. The kernel leaves that to the
-caller: to enter a context for each product would slow the yardstick down.
+NumPy warns of NaN and overflow here, as ``np.errstate`` says. The kernel leaves that to the caller,
+since entering a context for each product would slow the yardstick down.
 """
 
 import numpy as np

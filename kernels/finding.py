@@ -1,7 +1,7 @@
 """Find what a user names: ``MODULE:NAME`` or ``FILE.py:NAME``.
 
-This is how a kernel, a layer, an optimizer or a loss of a user's own is named on the command line,
-in a configuration file and in Python. To find it is to import it, which runs its code.
+A user's own kernels, layers, optimizers and losses are named so on the command line, in a
+configuration file and in Python. Finding one imports it, which runs its code.
 """
 
 import importlib
@@ -88,8 +88,8 @@ def class_of(where: object, table: Mapping[str, type[Kind]], kind: type[Kind]) -
     if isinstance(where, str) and is_code(where):
         return find_class(where, kind)
     raise ValueError(
-        f"{where!r} is not a {kind.__name__.lower()}: take one of {', '.join(table)}, "
-        f"MODULE:NAME or FILE.py:NAME, or a {kind.__name__} itself"
+        f"unknown {kind.__name__.lower()} {where!r}: take one of {', '.join(table)}, "
+        f"MODULE:NAME, FILE.py:NAME, or an instance of {kind.__name__}"
     )
 
 
@@ -114,9 +114,20 @@ def _not_it(where: str, found: object, needed: str, held: list[str], hint: str) 
     return ValueError(f"{where} is a {what}; {needed} is needed{hint}, {there}")
 
 
+# By path: the content of a file, and what was imported from it.
+_loaded: dict[Path, tuple[bytes, ModuleType]] = {}
+
+
 def _load(path: Path) -> ModuleType:
-    """Import a file again; it can import its neighbours, as a script can."""
-    path.open("rb").close()  # raises the plainest error where it cannot be read
+    """Import a file, which can import its neighbours, as a script can.
+
+    It is imported again only if it has changed: two names in one file lead to one module, where a
+    class is the same for both.
+    """
+    content = path.read_bytes()  # raises the plainest error where it cannot be read
+    before = _loaded.get(path.resolve())
+    if before and before[0] == content:
+        return before[1]
     spec = importlib.util.spec_from_file_location(f"_fastnn_file_{path.stem}", path.resolve())
     assert spec is not None
     assert spec.loader is not None
@@ -124,6 +135,7 @@ def _load(path: Path) -> ModuleType:
     sys.modules[module.__name__] = module  # as dataclasses and pickles need it
     with _importing(str(path), path.resolve().parent):
         spec.loader.exec_module(module)
+    _loaded[path.resolve()] = content, module
     return module
 
 
@@ -138,11 +150,13 @@ def _importing(what: str, directory: Path) -> Iterator[None]:
     sys.path.insert(0, os.fspath(directory))
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f" ({frame.filename}, line {frame.lineno})"
+        if isinstance(error, SyntaxError):
+            place = ""  # it says so itself
         raise ValueError(
-            f"{what} cannot be imported: {type(error).__name__}: {error} "
-            f"({frame.filename}, line {frame.lineno})"
+            f"{what} cannot be imported: {type(error).__name__}: {error}{place}"
         ) from error
     finally:
         sys.path.remove(os.fspath(directory))

@@ -1,13 +1,13 @@
-"""What tests of pages share: a headless Chromium, and pages whose faults are collected."""
+"""Pages in headless Chromium, with the errors that they cause."""
 
 import shutil
 from contextlib import contextmanager
 
 import pytest
 
-# Nothing but what the page asks for: no first-run windows, no look for updates.
+# Nothing but the page: no windows of a first run, no search for updates.
 QUIET = (
-    "--no-sandbox",  # which a process of root would need
+    "--no-sandbox",  # needed where the tests run as root
     "--disable-gpu",
     "--disable-background-networking",
     "--disable-component-update",
@@ -18,11 +18,11 @@ QUIET = (
 
 @contextmanager
 def launched():
-    """Yield a playwright Browser; skip the test where there is no Chromium."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright here")
+    """Yield a Playwright browser; skip the test where there is no Chromium."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     executable = shutil.which("chromium")
     if executable is None:
-        pytest.skip("no chromium here")
+        pytest.skip("Chromium is not installed")
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable, args=QUIET)
         try:
@@ -32,10 +32,10 @@ def launched():
 
 
 def open_page(browser, url, width):
-    """Return a page in a window of this width, loaded, and the list of its faults.
+    """Load a page in a window of this width; return it and the list of its errors.
 
-    They are what the console calls an error, exceptions that nothing caught, and requests that
-    failed; the list grows as the page goes on.
+    Errors are those on the console, uncaught exceptions and failed requests; the list grows as
+    the page goes on.
     """
     page = browser.new_page(viewport={"width": width, "height": 900})
     errors = []

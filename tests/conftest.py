@@ -1,3 +1,5 @@
+from importlib import import_module
+
 import pytest
 
 from fastnn import kernels
@@ -18,3 +20,14 @@ def browser():
     """Headless Chromium, for `browser.open_page`."""
     with launched() as chromium:
         yield chromium
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """Measure the machine shortly, find it idle, and leave BLAS unrestrained."""
+    ceilings = import_module("fastnn.kernels.measuring.ceilings")
+    original = ceilings.measure
+    monkeypatch.setattr(ceilings, "measure", lambda threads: original(threads, rounds=1))
+    monkeypatch.setattr("fastnn.study.comparison.MAX_QUIET_NOISE", float("inf"))
+    for name in import_module("fastnn.environment").BLAS_RESTRAINTS:
+        monkeypatch.delenv(name, raising=False)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastnn import Sequential
+from fastnn.engine import Execution
 
 STEP = 1e-6
 TOLERANCE = 1e-7
@@ -14,12 +15,10 @@ def loss_and_gradient(net, loss, x, y):
     totals = np.zeros(3)
     plan = net.training_plan()
     net.plan_gradients(plan, net.check_inputs(x), targets, loss, totals)
-    if net.kernel.prepare:
-        assert plan.table is not None  # all of it by compiled code
-        plan.table.run()
-    else:
-        for call in plan.calls:
-            call.function(*call.args)
+    execution = Execution(plan)
+    # Either compiled code runs all of it, or Python the products at least.
+    assert (execution.program is not None) == (net.kernel.prepare is not None)
+    execution.run()
     return totals[0] / len(x)
 
 

@@ -1,25 +1,15 @@
-"""`net(x)`, `net.compile` and `net.objective`."""
+"""`net(x)` and `net.predictor`: outputs for any number of rows, in any thread."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from fastnn import (
-    Dense,
-    Dropout,
-    ReLU,
-    Sequential,
-    Softmax,
-    SoftmaxCrossEntropy,
-    evaluate,
-    kernels,
-)
-from tests.gradient_check import loss_and_gradient
+from fastnn import Dense, Dropout, Layer, ReLU, Sequential, Softmax
+from fastnn.inference import MAX_ROWS_AT_ONCE, SIZES_KEPT
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2500, 6)).astype(np.float32)
-Y = RNG.integers(3, size=2500)
 KERNELS = ["numba", "numba-naive", "numpy"]
 
 
@@ -36,19 +26,19 @@ def by_hand(net, x):
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("rows", [0, 1, 7, 1024, 1025, 2500])
-def test_outputs_are_the_mathematics(kernel, rows):
+def test_outputs_are_the_formula(kernel, rows):
     net = network(kernel=kernel)
     for _ in range(2):  # the second time, the plans are there
         np.testing.assert_allclose(net(X[:rows]), by_hand(net, X[:rows]), rtol=1e-5)
     if rows:
-        compiled = net.predictor(rows)
-        assert (compiled(X[:rows]) == net(X[:rows])).all()
+        predictor = net.predictor(rows)
+        assert (predictor(X[:rows]) == net(X[:rows])).all()
         net.parameters.flat[:] *= 0.5
-        np.testing.assert_allclose(compiled(X[:rows]), by_hand(net, X[:rows]), rtol=1e-5)
+        np.testing.assert_allclose(predictor(X[:rows]), by_hand(net, X[:rows]), rtol=1e-5)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_every_kind_of_input_is_taken_and_none_is_changed(kernel):
+def test_inputs_of_every_kind_are_taken_and_none_is_changed(kernel):
     net = network(kernel=kernel)
     expected = net(X[:8])
     read_only = X[:8].copy()
@@ -62,7 +52,7 @@ def test_every_kind_of_input_is_taken_and_none_is_changed(kernel):
         assert (np.array(x) == before).all()
 
 
-def test_results_are_the_callers_own():
+def test_outputs_are_the_callers_own():
     net = network()
     first = net(X[:5])
     kept = first.copy()
@@ -70,20 +60,20 @@ def test_results_are_the_callers_own():
     assert (first == kept).all()
 
 
-def test_what_does_not_fit_is_refused():
-    compiled = network().predictor(8)
-    with pytest.raises(ValueError, match="x has 7 rows; this was compiled for 8"):
-        compiled(X[:7])
+def test_predictor_refuses_what_does_not_fit():
+    predictor = network().predictor(8)
+    with pytest.raises(ValueError, match="x has 7 rows; this predictor takes 8"):
+        predictor(X[:7])
     with pytest.raises(ValueError, match=r"\(samples, 6\)"):
-        compiled(X[:8, :5])
+        predictor(X[:8, :5])
     with pytest.raises(ValueError, match=r"\(samples, 6\)"):
-        compiled(X[0])
+        predictor(X[0])
     with pytest.raises(ValueError, match="batch_size must be at least 1, not 0"):
         network().predictor(0)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_several_threads_may_call_at_once(kernel):
+def test_predictor_may_be_called_by_several_threads_at_once(kernel):
     net = network(kernel=kernel)
     predictors = [net, net.predictor(), net.predictor(300)]
     pieces = [X[start : start + 300] for start in range(0, 2400, 300)]
@@ -98,7 +88,7 @@ def test_several_threads_may_call_at_once(kernel):
         assert all(pool.map(check, range(48)))
 
 
-def test_several_threads_may_call_large_products_at_once():
+def test_network_of_large_products_may_be_called_by_several_threads_at_once():
     net = Sequential([Dense(700, 600), ReLU(), Dense(600, 10)])
     x = RNG.normal(size=(1024, 700)).astype(np.float32)
     assert max(c.flops for c in net.plan(1024).calls) > 2**29  # worth several threads
@@ -107,36 +97,60 @@ def test_several_threads_may_call_large_products_at_once():
         assert all((y == expected).all() for y in pool.map(net, [x] * 12))
 
 
-def test_few_plans_are_kept():
-    predictor = network().predictor()
-    for rows in range(1, 30):
+class Counting(Layer):
+    """Notes for how many rows it is planned."""
+
+    def __init__(self):
+        self.planned = []
+
+    def forward(self, plan, x):
+        self.planned.append(len(x))
+        return x
+
+
+def counting_network():
+    """Return a network, and for how many rows it makes plans, in order."""
+    counting = Counting()
+    return Sequential([Dense(6, 3), counting]), counting.planned
+
+
+def test_predictor_plans_a_number_of_rows_once():
+    net, planned = counting_network()
+    predictor = net.predictor()
+    for rows in (3, 5, 3, 5, MAX_ROWS_AT_ONCE + 5, 3):
         predictor(X[:rows])
-    assert len(predictor._idle) <= 8
+    assert planned == [3, 5, MAX_ROWS_AT_ONCE]
 
 
-@pytest.mark.parametrize("kernel", kernels.names())
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_objective_is_loss_and_gradient(kernel, dtype):
-    net = Sequential([Dense(6, 20), ReLU(), Dense(20, 3)], kernel=kernel, dtype=dtype)
-    x, y, loss = X[:50], Y[:50], SoftmaxCrossEntropy()
-    objective = net.objective(x, y, loss=loss)
-    for _ in range(2):
-        value, gradient = objective()
-        assert value == evaluate(net, x, y, loss=loss).loss
-        found = gradient.copy()
-        assert loss_and_gradient(net, loss, x, y) == pytest.approx(value, rel=1e-6)
-        np.testing.assert_allclose(found, net.gradients.flat, rtol=1e-5, atol=1e-7)
-    parameters = net.parameters.flat * 0.5
-    value, _ = objective(parameters)
-    assert (net.parameters.flat == parameters).all()
-    assert value == evaluate(net, x, y, loss=loss).loss
+def test_predictor_remembers_the_last_few_numbers_of_rows():
+    net, planned = counting_network()
+    sizes = list(range(1, SIZES_KEPT + 2))  # one more than is kept
+    for rows in sizes:
+        net(X[:rows])
+    assert planned == sizes
+    for rows in reversed(sizes[1:]):
+        net(X[:rows])
+    assert planned == sizes
+    net(X[:1])
+    assert planned == [*sizes, 1]
 
 
-def test_objective_leaves_dropout_out():
+@pytest.mark.parametrize(
+    ("size", "needed"), [(7, [7]), (1024, [1024]), (1025, [1, 1024]), (2048, [1024])]
+)
+def test_predictor_plans_its_batch_size_before_it_is_called(size, needed):
+    net, planned = counting_network()
+    predictor = net.predictor(size)
+    assert sorted(planned) == needed
+    predictor(X[:size])
+    assert sorted(planned) == needed
+
+
+@pytest.mark.parametrize("samples", [0, 1, 1023, 1024, 1025, 2050])
+def test_outputs_of_a_sample_do_not_depend_on_the_others(samples):
     net = network()
-    loss = SoftmaxCrossEntropy()
-    value, gradient = net.objective(X[:50], Y[:50], loss=loss)()
-    assert value == evaluate(net, X[:50], Y[:50], loss=loss).loss
-    plain = Sequential([Dense(6, 20), ReLU(), Dense(20, 3)])
-    plain.parameters.flat[:] = net.parameters.flat
-    assert (plain.objective(X[:50], Y[:50], loss=loss)()[1] == gradient).all()
+    x = np.random.default_rng(1).normal(size=(samples, 6))
+    outputs = net(x)
+    assert outputs.shape == (samples, 3)
+    for i in {0, samples // 2, samples - 1} & set(range(samples)):
+        assert (net(x[i : i + 1])[0] == outputs[i]).all()

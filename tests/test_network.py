@@ -1,32 +1,22 @@
+"""`Sequential`: layers in a row, under any kernel."""
+
 import numpy as np
 import pytest
 
-import fastnn
 from fastnn import (
-    Adam,
+    BinaryCrossEntropy,
     Dense,
     Dropout,
-    LeakyReLU,
-    MeanSquaredError,
+    Layer,
     ReLU,
     Sequential,
-    Sigmoid,
     Softmax,
     SoftmaxCrossEntropy,
     Tanh,
+    evaluate,
     kernels,
 )
-from fastnn.initializers import (
-    Constant,
-    Given,
-    GlorotUniform,
-    HeNormal,
-    RandomNormal,
-    RandomUniform,
-    Zeros,
-)
 from fastnn.kernels import Kernel
-from fastnn.kernels.ops import elementwise
 
 X = np.random.default_rng(0).normal(size=(9, 4))
 
@@ -35,15 +25,18 @@ def small(**options):
     return Sequential([Dense(4, 6), Tanh(), Dense(6, 3)], **options)
 
 
-def test_the_promised_names_are_exported():
-    promised = """Sequential Dense ReLU LeakyReLU Sigmoid Tanh Softmax Dropout SoftmaxCrossEntropy
-        BinaryCrossEntropy MeanSquaredError SGD RMSprop Adam AdamW fit evaluate"""
-    assert set(promised.split()) <= set(fastnn.__all__)
+class Sized(Layer):
+    n_in = n_out = 3
+
+
+class Uninitialized(Dense):
+    def __init__(self, n_in, n_out):
+        self.n_in, self.n_out = n_in, n_out
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kernel", kernels.names())
-def test_the_forward_pass_is_its_formula(kernel, dtype):
+def test_network_outputs_are_the_formula(kernel, dtype):
     net = small(kernel=kernel, dtype=dtype)
     p = {name: view.astype(np.float64) for name, view in net.parameters.items()}
     hidden = np.tanh(X @ p["dense_1.weights"] + p["dense_1.bias"])
@@ -53,25 +46,7 @@ def test_the_forward_pass_is_its_formula(kernel, dtype):
     np.testing.assert_allclose(outputs, expected, atol=1e-6 if dtype == "float32" else 1e-14)
 
 
-def test_parameters_are_views_into_one_vector():
-    net = small()
-    assert list(net.parameters) == [
-        "dense_1.weights",
-        "dense_1.bias",
-        "dense_2.weights",
-        "dense_2.bias",
-    ]
-    assert net.parameters.flat.shape == (4 * 6 + 6 + 6 * 3 + 3,)
-    net.parameters.flat[:] = np.arange(51)
-    assert net.layers[0].weights[0, 1] == 1
-    assert net.parameters["dense_2.bias"].tolist() == [48, 49, 50]
-    assert net.layers[2].bias is net.parameters["dense_2.bias"]
-    assert net.gradients.flat.shape == net.parameters.flat.shape
-    assert net.layers[0].d_weights.base is not None
-    assert "51 numbers" in repr(net.parameters)
-
-
-def test_the_kernel_of_a_living_network_can_be_swapped():
+def test_network_kernel_can_be_swapped_at_any_time():
     net = small()
     before = net(X)
     calls = []
@@ -89,32 +64,7 @@ def test_the_kernel_of_a_living_network_can_be_swapped():
     assert len(calls) == 2
 
 
-@pytest.mark.parametrize("samples", [0, 1, 1023, 1024, 1025, 2050])
-def test_any_number_of_samples_gives_the_bits_of_each_alone(samples):
-    net = small()
-    x = np.random.default_rng(1).normal(size=(samples, 4))
-    outputs = net(x)
-    assert outputs.shape == (samples, 3)
-    for i in {0, samples // 2, samples - 1} & set(range(samples)):
-        assert (net(x[i : i + 1])[0] == outputs[i]).all()
-
-
-def test_many_batch_sizes_keep_few_plans():
-    net = small()
-    for samples in range(1, 40):
-        net(X[:1].repeat(samples, axis=0))
-    assert len(net._predictor._idle) <= 8
-
-
-def test_outputs_are_the_callers_own():
-    net = small()
-    first = net(X)
-    kept = first.copy()
-    net(X + 1)
-    assert (first == kept).all()
-
-
-def test_one_seed_is_one_network_in_both_dtypes():
+def test_network_of_one_seed_is_one_in_both_dtypes():
     single, double = small(rng=5), small(rng=5, dtype="float64")
     assert (single.parameters.flat == double.parameters.flat.astype(np.float32)).all()
     assert not np.array_equal(small(rng=6).parameters.flat, single.parameters.flat)
@@ -122,141 +72,117 @@ def test_one_seed_is_one_network_in_both_dtypes():
     assert (small(rng=generator).parameters.flat == single.parameters.flat).all()
 
 
-def test_given_weights_are_copied():
-    weights = np.arange(8.0).reshape(4, 2)
-    net = Sequential([Dense(4, 2, weights=weights, bias=[1, 2])], dtype="float64")
-    assert (net.parameters["dense_1.weights"] == weights).all()
-    net.parameters.flat.fill(0)
-    assert weights[3, 1] == 7
-    np.testing.assert_array_equal(net(X), np.zeros((9, 2)))
+def test_network_says_what_it_is():
+    net = Sequential([Dropout(0.5), Dense(4, 6), ReLU(), Dense(6, 3), ReLU()], kernel="numpy")
+    assert (net.n_in, net.n_out, net.sizes) == (4, 3, (4, 6, 3))
+    assert net.names == ("dropout_1", "dense_1", "relu_1", "dense_2", "relu_2")
+    assert repr(net) == (
+        "Sequential([Dropout(rate=0.5), Dense(n_in=4, n_out=6), ReLU(), Dense(n_in=6, n_out=3), "
+        "ReLU()], kernel='numpy', dtype='float32')"
+    )
 
 
-@pytest.mark.parametrize(
-    ("initializer", "mean", "std"),
-    [
-        (Zeros(), 0, 0),
-        (Constant(0.3), 0.3, 0),
-        (RandomUniform(-1, 2), 0.5, 3 / 12**0.5),
-        (RandomNormal(0.2), 0, 0.2),
-        (GlorotUniform(), 0, (2 / (300 + 200)) ** 0.5),
-        (HeNormal(), 0, (2 / 300) ** 0.5),
-    ],
-    ids=repr,
-)
-def test_initializers(initializer, mean, std):
-    weights = initializer(np.random.default_rng(0), (300, 200))
-    assert weights.shape == (300, 200)
-    assert weights.mean() == pytest.approx(mean, abs=0.01)
-    assert weights.std() == pytest.approx(std, rel=0.01, abs=1e-12)
-
-
-def test_glorot_is_the_default_and_a_bias_starts_at_zero():
-    net = Sequential([Dense(300, 200)])
-    limit = (6 / 500) ** 0.5
-    assert 0.99 * limit < abs(net.parameters["dense_1.weights"]).max() <= limit
-    assert not net.parameters["dense_1.bias"].any()
-
-
-def test_dropout_acts_in_training_only_and_anew_each_step():
-    net = Sequential([Dropout(0.4), Dense(1000, 1, weights=np.ones((1000, 1)))], dtype="float64")
-    assert net(np.ones((1, 1000))) == 1000
-    plan = net.training_plan()
-    x = np.ones((2, 1000))
-    dropped = net.plan_forward(plan, x)[1]
-    plan.run()
-    first = dropped.copy()
-    assert set(np.unique(first)) == {0, 1 / 0.6}
-    assert (first == 0).mean() == pytest.approx(0.4, abs=0.05)
-    assert not np.array_equal(first[0], first[1])
-    plan.run()
-    assert (dropped == first).all()
-    net.random_state[1] += 1
-    plan.run()
-    assert not np.array_equal(dropped, first)
-
-
-def test_the_plan_lists_every_product_with_shapes_and_flops():
-    net = Sequential([Dense(784, 128), ReLU(), Dense(128, 10)])
-    plan = net.plan(64, optimizer=Adam())
-    text = str(plan)
-    assert text == repr(plan)
-    products = [line.split() for line in text.splitlines() if " matmul " in line]
-    assert [line[0] for line in products] == ["forward"] * 2 + ["backward"] * 3
-    assert "64×784 @ 784×128 → 64×128" in text
-    assert f"{2 * 64 * 784 * 128:,}" in text
-    assert "784×64 @ 64×128 → 784×128" in text
-    assert plan.flops == 2 * 64 * (2 * 784 * 128 + 3 * 128 * 10)
-    assert [call.name for call in plan.calls][-1] == "adam"
-    assert text.splitlines()[-1].endswith("kernel numba, float32")
-
-
-@pytest.mark.parametrize("activation", [ReLU, LeakyReLU, Sigmoid, Tanh])
-def test_bias_and_activation_in_one_call_change_no_bit(activation, monkeypatch):
-    def train():
-        net = Sequential([Dense(4, 6, bias=[1, -1, 2, -2, 3, -3]), activation(), Dense(6, 3)])
-        fastnn.fit(net, X, np.arange(9) % 3, loss=SoftmaxCrossEntropy(), optimizer=Adam(), epochs=3)
-        forward = [call.name for call in net.plan(5).calls if call.part == "forward"]
-        return net.parameters.flat, forward
-
-    together, forward = train()
-    assert len(forward) == 4  # two products, each with what follows it
-    monkeypatch.setattr(elementwise, "AFTER_BIAS", {})
-    apart, forward = train()
-    assert len(forward) == 5
-    np.testing.assert_array_equal(together, apart)
-
-
-def test_the_plan_of_regression_and_the_fused_softmax():
+def test_network_probabilities_sum_to_1_where_it_ends_in_softmax():
     net = Sequential([Dense(4, 3), Softmax()])
-    assert "softmax_1" not in str(net.plan(8))
-    assert "mean_squared_error" in str(net.plan(8, loss=MeanSquaredError()))
-    assert "softmax_1" in str(net.plan(8, loss=MeanSquaredError()))
     np.testing.assert_allclose(net(X).sum(axis=1), 1, rtol=1e-6)
+
+
+def test_network_plan_has_softmax_cross_entropy_as_its_default_loss():
+    assert "softmax_cross_entropy" in str(small().plan(2))
+    assert SoftmaxCrossEntropy().takes_labels
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Dense(0, 3), "n_in must be a whole number of at least 1, not 0"),
-        (lambda: Dense(3, -1), "n_out"),
-        (lambda: Dense(3, 2.5), "n_out"),
-        (lambda: Dense(3, 2, weights=np.ones((3, 2)), initializer=HeNormal()), "not both"),
-        (lambda: Dropout(1.0), "rate"),
-        (lambda: Sequential([]), "at least one Dense"),
-        (lambda: Sequential([ReLU()]), "at least one Dense"),
+        (lambda: Sequential([]), "a layer that says its sizes"),
+        (lambda: Sequential([ReLU()]), "a layer that says its sizes"),
+        (lambda: Sequential([Sized()]), "a layer with parameters"),
         (lambda: Sequential([Dense(4, 5), ReLU(), Dense(6, 2)]), "dense_2 takes 6 .* 5 come in"),
-        (lambda: Sequential([Dense(4, 2, weights=np.ones((2, 4)))]), r"\(2, 4\); \(4, 2\)"),
-        (lambda: Sequential([Dense(4, 2, initializer=Given([1.0]))]), r"\(1,\)"),
+        (lambda: Sequential([Uninitialized(4, 3)]), "no initializer for its parameter weights"),
         (lambda: small(dtype="float16"), "float32 or float64, not float16"),
         (lambda: small(kernel="mkl"), "naive"),
         (lambda: small().plan(0), "batch_size"),
         (lambda: small()(np.ones(4)), r"\(4,\); \(samples, 4\)"),
         (lambda: small()(np.ones((2, 5))), r"\(2, 5\)"),
         (
-            lambda: fastnn.evaluate(
-                Sequential([Dense(4, 3), Softmax()]),
-                X,
-                np.ones((9, 3)),
-                loss=fastnn.BinaryCrossEntropy(),
+            lambda: evaluate(
+                Sequential([Dense(4, 3), Softmax()]), X, np.ones((9, 3)), loss=BinaryCrossEntropy()
             ),
             "computed on Sigmoid, but the network ends in Softmax",
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(build, message):
+def test_network_refuses_what_does_not_fit(build, message):
     with pytest.raises(ValueError, match=message):
         build()
 
 
-def test_a_layer_belongs_to_one_network():
-    layer = Dense(4, 3)
-    Sequential([layer])
-    with pytest.raises(ValueError, match="part of a network already"):
-        Sequential([layer])
+def test_network_refuses_what_is_not_a_layer():
     with pytest.raises(TypeError, match="Layer objects"):
         Sequential([Dense])
 
 
-def test_the_loss_may_be_left_to_its_default_in_a_plan():
-    assert "softmax_cross_entropy" in str(small().plan(2))
-    assert SoftmaxCrossEntropy().takes_labels
+class Wider(Layer):
+    """Gives more features than it says."""
+
+    def forward(self, plan, x):
+        y = plan.zeros(len(x), x.shape[1] + 1)
+        plan.call("copy_rows", x, y[:, 1:])
+        return y
+
+
+class Double(Layer):
+    """Gives numbers of another dtype than the network's."""
+
+    def forward(self, plan, x):
+        return np.zeros(x.shape)
+
+
+class Forgetful(Layer):
+    """Returns nothing."""
+
+    def forward(self, plan, x):
+        plan.call("copy_rows", x, plan.zeros(*x.shape))
+
+
+class WrongWay(Layer):
+    """Gives a gradient of another shape than what came in."""
+
+    def forward(self, plan, x):
+        return x
+
+    def backward(self, plan, x, y, dy, needs_dx):
+        return plan.zeros(len(x) - 1, x.shape[1])
+
+
+@pytest.mark.parametrize("kernel", ["numba", "numpy"])
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (Wider, r"wider_1 gives float32 of shape \(9, 4\); float32 of shape \(9, 3\) is needed"),
+        (Double, r"double_1 gives float64 of shape \(9, 3\); float32 of shape \(9, 3\) is needed"),
+        (Forgetful, "forgetful_1 gives None; an array is needed"),
+    ],
+)
+def test_network_refuses_a_layer_whose_output_is_not_what_it_says(layer, message, kernel):
+    net = Sequential([Dense(4, 3), layer()], kernel=kernel)
+    with pytest.raises(ValueError, match=message):
+        net(X)
+    with pytest.raises(ValueError, match=message):
+        net.predictor(9)
+    with pytest.raises(ValueError, match=message):
+        evaluate(net, X, np.zeros(9, int), loss=SoftmaxCrossEntropy())
+    with pytest.raises(ValueError, match=message):
+        net.plan(9)
+
+
+@pytest.mark.parametrize("kernel", ["numba", "numpy"])
+def test_network_refuses_a_layer_whose_gradient_is_not_what_it_needs(kernel):
+    net = Sequential([Dense(4, 3), WrongWay()], kernel=kernel)
+    assert net(X).shape == (9, 3)
+    message = (
+        r"the backward pass of wrongway_1 gives float32 of shape \(8, 3\); .*\(9, 3\) is needed"
+    )
+    with pytest.raises(ValueError, match=message):
+        net.plan(9)

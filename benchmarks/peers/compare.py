@@ -1,4 +1,4 @@
-"""Do the tasks: first all libraries must give the same values, then they are timed by turns."""
+"""Carry out the tasks: all libraries must give the same values, then they are timed by turns."""
 
 import time
 from contextlib import ExitStack, suppress
@@ -22,7 +22,7 @@ TOLERANCE = {
     "inference": 1e-4,
     "process": 0.05,
 }
-LONG_ROUND, MIN_ROUNDS = 2.0, 3  # a library has so few rounds if one takes more seconds than this
+LONG_ROUND, MIN_ROUNDS = 2.0, 3  # a library whose round takes more seconds has fewer of them
 
 
 def run(tasks, threads, libraries, rounds, directory, progress):

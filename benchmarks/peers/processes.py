@@ -1,4 +1,4 @@
-"""The processes of the libraries, each of which stands still unless it is its turn."""
+"""The processes of the libraries, each of which is stopped while others have their turn."""
 
 import json
 import os
@@ -22,7 +22,7 @@ class WorkerError(RuntimeError):
 
 
 def environment(threads):
-    """Return the environment of a process that uses so many threads and the BLAS at its best."""
+    """Return the environment of a process that uses some threads, and BLAS at its best."""
     kept = {name: value for name, value in os.environ.items() if name not in blas_restraints()}
     return kept | dict.fromkeys(THREADS, str(threads)) | {"JAX_PLATFORMS": "cpu", "DEV": "CPU"}
 

@@ -82,22 +82,23 @@ class Task:
         return replace(self, samples=self.steps // 4 * self.batch_size)
 
     def is_for(self, threads, numbers):
-        """Whether the task is done with so many threads, of the `numbers` that are asked for."""
+        """Return whether the task is done with `threads`, of the `numbers` that are asked for."""
         return self.threads == "all" or threads == {"fewest": min, "most": max}[self.threads](
             numbers
         )
 
 
 DEEP, SHALLOW, TINY = (784, 512, 512, 10), (784, 128, 10), (24, 8, 2)
-# Of Fashion-MNIST's 60,000 samples: a round of some tens of milliseconds, more than a cache holds.
-SOME = 64 * 200
+# Samples of Fashion-MNIST, in batches of 64. The part makes a round of some tens of milliseconds,
+# and is more than a cache holds.
+PART = 64 * 200
 ALL = 64 * 937
 
 TASKS = (
-    Task("training", SHALLOW, 64, "fashion-mnist", SOME),
-    Task("training", SHALLOW, 64, "fashion-mnist", SOME, "adam", 0.001),
-    Task("training", DEEP, 64, "fashion-mnist", SOME),
-    Task("training", DEEP, 64, "fashion-mnist", SOME, "adam", 0.001),
+    Task("training", SHALLOW, 64, "fashion-mnist", PART),
+    Task("training", SHALLOW, 64, "fashion-mnist", PART, "adam", 0.001),
+    Task("training", DEEP, 64, "fashion-mnist", PART),
+    Task("training", DEEP, 64, "fashion-mnist", PART, "adam", 0.001),
     Task("training", (64, 32, 10), 32, "digits", 32 * 44, epochs=3),
     Task("gradient", TINY, 200, "matrices", 200, activation="tanh"),
     Task("training", (4, 32, 16, 4), 10_000, "matrices", 10_000, "adam", 0.001, "tanh", epochs=20),

@@ -2,8 +2,8 @@
 
 ``{"task": ...}`` prepares a task and sends the values to compare, ``{"go": true}`` does one more
 round of it, ``{"stop": true}`` ends it, and ``{"ask": "FUNCTION"}`` calls a function of the
-library's module, in the middle of a task too. Training does not return between epochs, as it does
-not for a user either: it is held where it reports one.
+library's module, in the middle of a task too. Training does not return between epochs, as for a
+user: it is held where it reports one.
 """
 
 import json
@@ -19,8 +19,6 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-
-from fastnn.kernels.measuring.timing import Stopwatch, repeated
 
 from .problems import load
 from .tasks import Task
@@ -94,6 +92,9 @@ def training(channel, task, train):
 
 def calls(channel, function, values, threads):
     """Send the values of a call, then a call's seconds after each round of calls."""
+    # Here, so that the peak memory of a library does not include it.
+    from fastnn.kernels.measuring.timing import Stopwatch, repeated  # noqa: PLC0415
+
     channel.reply(values=values(function()))
     channel.wait()
     watch = Stopwatch(repeated(function), ROUND_SECONDS, threads)

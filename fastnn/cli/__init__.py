@@ -4,8 +4,8 @@ A result goes to stdout; progress, and an error in one line, to stderr. The exit
 1 for a kernel that a check finds wrong, 2 for a wrong argument, setting or file, and 130 or 143
 after a signal. A bug shows its traceback.
 
-A command is a file of its name, which is imported when the command is looked up. What takes long
-to import, above all Numba, the files import inside of functions. So help comes at once.
+A command is a file of its name, which is imported when the command is looked up. The files import
+inside functions what takes long to import, above all Numba, so that help comes at once.
 """
 
 import os

@@ -32,7 +32,7 @@ def compare(
     """Train one network under several kernels: the same losses, and what each costs.
 
     The losses of a few steps and the gradients of a batch are compared first; a kernel that
-    differs by more than rounding is an error. Then steps of training, and inference, are timed in
+    differs by more than rounding is an error. Then steps of training, and inference, are timed by
     turns. Products: their operations by the time of the whole step, the share of the machine's
     peak, their share of the time of a step's calls, and how many times as fast the calls would be
     if products took no time (Amdahl's law). A slow kernel is timed over fewer steps or samples,

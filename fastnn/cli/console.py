@@ -1,10 +1,10 @@
-"""What the command line prints with: results on stdout, everything else on stderr."""
+"""How the command line prints: results on stdout, everything else on stderr."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastnn.formats import to_json
+from fastnn.formats import NOTHING, to_json
 
 if TYPE_CHECKING:
     from fastnn.history import Evaluation
@@ -25,9 +25,9 @@ def show(*lines: str) -> None:
 def show_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None
 ) -> None:
-    """Print a table on stdout; columns but the first that hold numbers are aligned right.
+    """Print a table on stdout, as wide as the terminal if `width` is not given.
 
-    It folds at `width` characters, without it at the terminal's.
+    Numbers are aligned right, except in the first column.
     """
     from rich import box
     from rich.console import Console
@@ -37,20 +37,20 @@ def show_table(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, title in enumerate(columns):
         cells = [row[number] for row in rows]
-        right = number > 0 and all(cell[:1].isdigit() or cell in _NOTHING for cell in cells)
+        right = number > 0 and all(cell[:1].isdigit() or cell in ("", NOTHING) for cell in cells)
         table.add_column(
             title, justify="right" if right else "left", no_wrap=right, overflow="fold"
         )
     for row in rows:
-        table.add_row(*map(Text, row))  # as it is: a summary may hold what looks like markup
+        table.add_row(*map(Text, row))  # not interpreted as markup
     console = Console(highlight=False, width=width)
-    with console.capture() as captured:  # Rich would end the process if the reader has gone
+    with console.capture() as captured:  # Rich would exit the process if the reader has gone
         console.print(table)
     print(captured.get(), end="")
 
 
 def show_result(test: "Evaluation", loss: "Loss") -> None:
-    """Print what a network is worth on the test samples."""
+    """Print the loss and the accuracy on the test samples."""
     from fastnn.losses import MeanSquaredError
 
     if test.accuracy is not None:
@@ -61,12 +61,9 @@ def show_result(test: "Evaluation", loss: "Loss") -> None:
         show(f"test loss {test.loss:.6f}")
 
 
-_NOTHING = ("", "–")
-
-
 def figure(value: float | None, digits: int = 4) -> str:
     """Return a number to some digits after the point, a dash for None."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return NOTHING if value is None else f"{value:.{digits}f}"
 
 
 def warn(message: str) -> None:
@@ -79,7 +76,7 @@ def warn_of_restraints() -> None:
     from fastnn.environment import blas_restraints
 
     for name, value in blas_restraints().items():
-        warn(f"{name}={value} is set, which may hold BLAS below the processor: unset it to compare")
+        warn(f"{name}={value} is set, which may slow BLAS down: unset it for a fair comparison")
 
 
 def fail(message: str) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def info(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Data set, or an .npz or .csv file.")
+        str | None, typer.Argument(metavar="NAME", help="Data set, or an .npz or .csv file.")
     ] = None,
     data_dir: o.DataDir = None,
     json: o.Json = False,

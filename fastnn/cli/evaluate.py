@@ -23,8 +23,7 @@ def evaluate(given: dict[str, Any], model: o.Model, json: o.Json = False) -> Non
     """
     opened = open_model(model, given)
     dataset = opened.load_data(given.get("data"), given.get("data_dir"))
-    loss = opened.find_loss(dataset, given.get("loss"))
-    result = opened.evaluate(dataset, loss)
+    result = opened.evaluate(dataset)
     if json:
         show_json(
             {
@@ -36,7 +35,7 @@ def evaluate(given: dict[str, Any], model: o.Model, json: o.Json = False) -> Non
             }
         )
     else:
-        show_result(result, loss)
+        show_result(result, opened.build_loss(dataset))
 
 
 def open_model(path: str, given: dict[str, Any]) -> "SavedRun":
@@ -47,6 +46,5 @@ def open_model(path: str, given: dict[str, Any]) -> "SavedRun":
     o.given_experiment(given)  # checks them
     if "threads" in given:
         kernels.set_num_threads(given["threads"])
-    return SavedRun.open(
-        path, **{name: given.get(name) for name in ("kernel", "activation", "layer")}
-    )
+    code = ("layer", "activation", "loss", "kernel")
+    return SavedRun.open(path, **{name: given.get(name) for name in code})

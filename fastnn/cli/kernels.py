@@ -27,7 +27,7 @@ def kernels(
 ) -> None:
     """List the kernels: what each is, and whether it works here; or measure them.
 
-    With --measure, each product of a kernel is verified and then timed, in turns with NumPy's.
+    With --measure, each product of a kernel is verified and then timed, by turns with NumPy's.
     The figures are medians: operations a second, their share of the machine's peak (the
     multiply-adds of its vector units), and the ratio to NumPy's with its middle half. Products
     that would take a kernel too long are left out.

@@ -8,13 +8,14 @@ import typer
 from fastnn.cli import options as o
 from fastnn.cli.console import show, show_json, show_table
 from fastnn.cli.speeds import measure_speeds, show_speeds
+from fastnn.experiments.fields import CODE
 
 if TYPE_CHECKING:
     from fastnn.kernels import Kernel
     from fastnn.kernels.testing.trials import Counterexample
 
 BROKEN = 1
-MAX_SIZE_SHOWN = 8  # rows and columns; nobody reads the elements of larger matrices
+MAX_SIZE_SHOWN = 8  # rows and columns; the elements of larger matrices tell a reader little
 
 
 @o.takes_settings("threads", "dtype")
@@ -24,8 +25,7 @@ def check(
         str,
         typer.Argument(
             metavar="KERNEL",
-            help="MODULE:NAME, PATH.py:NAME, or the name of a kernel of the ladder "
-            "or of an installed package.",
+            help=f"The name of a kernel of the ladder or of an installed package, {CODE}.",
         ),
     ],
     json: o.Json = False,

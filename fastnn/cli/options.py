@@ -16,7 +16,6 @@ from fastnn.experiments.fields import CODE, Setting
 from fastnn.experiments.settings import (
     SETTINGS,
     Experiment,
-    ExperimentError,
     read_settings,
 )
 from fastnn.optimizers import OPTIMIZERS
@@ -46,7 +45,7 @@ Kernels = Annotated[
     typer.Option(
         "--kernels",
         metavar="NAMES",
-        help=f"Kernels, separated by commas: names or {CODE}. Default: all with a name.",
+        help=f"Kernels, separated by commas: names, {CODE}. Default: all with a name.",
     ),
 ]
 
@@ -73,7 +72,11 @@ def takes_settings(
         def with_options(**arguments: Any) -> None:  # noqa: ANN401
             given = {name: arguments.pop(name) for name in chosen}
             command(
-                {name: _parsed(name, value) for name, value in given.items() if value is not None},
+                {
+                    name: value if isinstance(value, bool) else SETTINGS[name].parse(value)
+                    for name, value in given.items()
+                    if value is not None
+                },
                 **arguments,
             )
 
@@ -89,8 +92,10 @@ def takes_settings(
 
 def _option(setting: Setting, text: str | None) -> inspect.Parameter:
     """Return the parameter of a command that Typer makes the option from."""
-    kind = setting.kind if setting.kind in (bool, int, float) else str
-    info = typer.Option(help=text or _help(setting), rich_help_panel=setting.panel)
+    # All but switches arrive as text, since Typer's errors do not say what is allowed.
+    kind = bool if setting.kind is bool else str
+    metavar = "<int,...>" if setting.kind is tuple else f"<{setting.kind.__name__}>"
+    info = typer.Option(metavar=metavar, help=text or _help(setting), rich_help_panel=setting.panel)
     return inspect.Parameter(
         setting.name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -125,20 +130,6 @@ def _default(name: str) -> str:
     if isinstance(default, tuple):
         return ",".join(map(str, default))
     return "" if default is None else str(default)
-
-
-def _parsed(name: str, value: Any) -> Any:  # noqa: ANN401
-    """Return the value of an option as `Experiment` takes it."""
-    if SETTINGS[name].kind is not tuple:
-        return value
-    if value == "none":
-        return ()
-    try:
-        return tuple(map(int, value.split(",")))
-    except ValueError:
-        raise ExperimentError(
-            f"{name} must be {SETTINGS[name].allowed}, separated by commas, or none, not {value!r}"
-        ) from None
 
 
 def given_experiment(given: dict[str, Any], config: Path | None = None) -> Experiment:

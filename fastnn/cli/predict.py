@@ -29,7 +29,7 @@ def predict(
     uses code of your own (a kernel, a layer, an activation) does not import it unasked: name it
     again to allow that.
     """
-    opened = open_model(model, given)
+    opened = open_model(model, given | {"loss": "auto"})  # predictions need no loss
     predictions, outputs = opened.predict(opened.load_features(data, given.get("data_dir")))
     if json:
         show_json(

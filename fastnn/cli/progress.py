@@ -1,4 +1,4 @@
-"""Progress bars on stderr, where that is a terminal."""
+"""Progress bars on stderr, if that is a terminal."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ REDRAWN_AFTER = 0.1  # seconds
 
 
 class _EpochBar:
-    """A callback that moves a bar with the steps, and shows the newest epoch's figures."""
+    """A callback that moves a bar with each step and shows the results of the last epoch."""
 
     def __init__(self, progress: Progress, done: int, epochs: int) -> None:
         self._progress = progress
@@ -24,7 +24,7 @@ class _EpochBar:
         self._done, self._steps, self._drawn = done, 0, 0.0
 
     def on_step(self, training: Training) -> None:
-        """Move on; redraw now and then only, for a step may take microseconds."""
+        """Move on, but redraw only now and then: a step may take microseconds."""
         self._steps += 1
         now = time.monotonic()
         if now - self._drawn > REDRAWN_AFTER:
@@ -45,11 +45,11 @@ class _EpochBar:
 
 @contextmanager
 def epoch_bar(done: int, epochs: int) -> Iterator[tuple[Callback, ...]]:
-    """Yield the callbacks that draw a bar over the epochs: none where nobody would see it."""
+    """Yield the callbacks that draw a bar over the epochs; none unless stderr is a terminal."""
     if not sys.stderr.isatty():
         yield ()
         return
-    # No thread of its own redraws it: that would take time from the training.
+    # Not redrawn by a thread of its own, which would take time from the training.
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -62,7 +62,7 @@ def epoch_bar(done: int, epochs: int) -> Iterator[tuple[Callback, ...]]:
 
 @contextmanager
 def count_bar(total: int) -> Iterator[Callable[[str], None]]:
-    """Yield what says that one of `total` parts begins: nothing, where nobody would see it."""
+    """Yield a function that shows, in a bar, the name of the part of `total` that begins."""
     if not sys.stderr.isatty():
         yield lambda name: None
         return

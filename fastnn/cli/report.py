@@ -27,7 +27,7 @@ def report(
     quick: Annotated[bool, typer.Option("--quick", help="Measure little, in a minute.")] = False,
     only: o.Kernels = None,
     asv: Annotated[
-        Path | None, typer.Option(help="Where asv keeps its results; .asv/results without.")
+        Path | None, typer.Option(help="Where asv keeps its results. Default: .asv/results.")
     ] = None,
     config: o.Config = None,
 ) -> None:
@@ -65,7 +65,7 @@ def report(
 
 
 def check_replaceable(path: Path, generator: str) -> None:
-    """Raise `ExperimentError` if `path` cannot be written, or is something else than a report."""
+    """Raise `ExperimentError` if `path` cannot be written, or is not a report."""
     if not os.access(path.parent, os.W_OK) or not path.parent.is_dir():
         raise ExperimentError(f"{path.parent} is not a directory that can be written to")
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Ctrl-C and a polite kill as one exception, which ends a command cleanly."""
+"""SIGINT (Ctrl-C) and SIGTERM as one exception, which ends a command cleanly."""
 
 import signal
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 class Interrupted(BaseException):
-    """A signal asks the process to end; the notes say what becomes of its work."""
+    """A signal asks the process to end; notes say what becomes of its work."""
 
     def __init__(self, number: int) -> None:
         self.number = signal.Signals(number)

@@ -20,7 +20,7 @@ def measure_speeds(settings: Experiment, chosen: "Sequence[Kernel]") -> dict[str
     kernels.set_num_threads(settings.threads or kernels.get_num_threads())
     warn_of_restraints()
     with count_bar(1 + len(chosen)) as progress:
-        return report_speeds(chosen, settings.dtype, progress=progress)
+        return report_speeds(chosen, settings.dtype, progress)
 
 
 def show_speeds(report: Mapping[str, Any]) -> None:

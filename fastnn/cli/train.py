@@ -66,7 +66,7 @@ def _resume(directory: Path, given: dict[str, Any], config: Path | None, out: Pa
 
 
 def _train(run: "Run") -> None:
-    """Train with a bar; say what becomes of the work if a signal ends it."""
+    """Train with a progress bar; add to an interruption what becomes of the work."""
     from fastnn.cli.progress import epoch_bar
 
     epochs = run.experiment.epochs

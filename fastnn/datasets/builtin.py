@@ -1,4 +1,4 @@
-"""Data that needs no file of one's own: the digits in the package, a sine and spirals.
+"""Data that needs no file of the user's: the digits in the package, a sine and spirals.
 
 The split of the digits is fixed, and simple enough to restate without NumPy::
 
@@ -7,7 +7,7 @@ The split of the digits is fixed, and simple enough to restate without NumPy::
         (train if seen[label] % 5 else test).append((pixels, label))
         seen[label] += 1
 
-It mixes the writers: every hand in the test set is also in the training set, so accuracy is
+It mixes the writers: those who wrote test digits wrote training digits too, so accuracy is
 higher here than on the digits of a new writer.
 """
 

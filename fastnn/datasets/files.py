@@ -1,4 +1,4 @@
-"""Data of one's own, in a file: arrays in ``.npz``, or text in ``.csv``.
+"""A user's own data, in a file: arrays in ``.npz``, or text in ``.csv``.
 
 An ``.npz`` file, as ``numpy.savez`` writes it, holds ``x_train``, ``y_train``, ``x_test`` and
 ``y_test``; or, without a test set, ``x_train`` and ``y_train``, or ``x`` and ``y``. x has one
@@ -256,7 +256,7 @@ def _text(path: Path) -> str:
 
 
 def _typed(targets: Sequence[tuple[str, str]]) -> Array:
-    """Return targets, each with its place, as int64, float64 or text, whichever fits them all."""
+    """Return targets, each with its place, as int64, else float64, else text."""
     cells = [cell for _, cell in targets]
     try:
         return np.array(list(map(int, cells)), dtype=np.int64)

@@ -1,5 +1,6 @@
 """From settings to objects: the network, the loss and the optimizer of an `Experiment`."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -8,11 +9,11 @@ import numpy.typing as npt
 
 from fastnn import kernels, losses
 from fastnn.datasets import Dataset
-from fastnn.experiments.settings import AUTO, HIDDEN_LAYERS, Experiment
+from fastnn.experiments.settings import AUTO, Experiment, ExperimentError
 from fastnn.initializers import INITIALIZERS, GlorotUniform, HeNormal, Initializer
 from fastnn.kernels import Kernel
 from fastnn.kernels.finding import class_of
-from fastnn.layers import ACTIVATIONS, Dense, Dropout, Layer, LeakyReLU, ReLU
+from fastnn.layers import ACTIVATIONS, HIDDEN_LAYERS, Dense, Dropout, Layer, LeakyReLU, ReLU
 from fastnn.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy, Targets
 from fastnn.network import Sequential
 from fastnn.optimizers import OPTIMIZERS, SGD, Optimizer
@@ -46,6 +47,11 @@ class Builder:
         self.layer = class_of(experiment.layer, HIDDEN_LAYERS, Layer)
         self.activation = class_of(experiment.activation, ACTIVATIONS, Layer)
         self.optimizer = class_of(experiment.optimizer, OPTIMIZERS, Optimizer)
+        _check_arguments("layer", self.layer, "n_in", "n_out")
+        _check_arguments("activation", self.activation)
+        _check_arguments(
+            "optimizer", self.optimizer, "learning_rate", weight_decay="…", clip_norm="…"
+        )
         self.loss = find_loss(experiment.loss)
         self.experiment = experiment.resolved(self.optimizer)
 
@@ -110,6 +116,17 @@ class Builder:
         return build(build_schedule(self.experiment, steps_per_epoch), **settings)
 
 
+def _check_arguments(name: str, kind: type, *arguments: str, **keywords: str) -> None:
+    """Raise `ExperimentError` if the class of a setting can't be built from such arguments."""
+    try:
+        inspect.signature(kind).bind(*arguments, **keywords)
+    except TypeError as error:
+        given = ", ".join([*arguments, *map("=".join, keywords.items())])
+        raise ExperimentError(
+            f"the {name} is built by {kind.__name__}({given}), which is not possible: {error}"
+        ) from None
+
+
 def find_loss(name: str) -> Loss | None:
     """Return the loss of this name; None if the task of the data decides."""
     return None if name == AUTO else losses.get(name)
@@ -121,11 +138,24 @@ def loss_for(data: Dataset) -> Loss:
 
 
 def targets_for(loss: Loss, y: Targets, data: Dataset) -> Targets:
-    """Return the targets `y` of `data` as `loss` takes them: labels, or one row per sample."""
-    if data.classes is None or loss.takes_labels:
-        return y
-    rows: Targets = np.eye(data.n_outputs, dtype=data.x_train.dtype)[y]
-    return rows
+    """Return the targets `y` of `data` as `loss` takes them: labels, or one row per sample.
+
+    Raises
+    ------
+    ExperimentError
+        The loss does not take such targets.
+
+    """
+    dtype = data.x_train.dtype
+    if data.classes is not None and not loss.takes_labels:
+        y = np.eye(data.n_outputs, dtype=dtype)[y]
+    try:
+        loss.targets(y, data.n_outputs, dtype)
+    except ValueError as error:
+        raise ExperimentError(
+            f"the loss {type(loss).__name__} does not fit {data.name}: {error}"
+        ) from error
+    return y
 
 
 def build_schedule(experiment: Experiment, steps_per_epoch: int) -> Schedule:
@@ -159,6 +189,6 @@ def hold_out(
         marked[members[: round(share * len(members))]] = True
     if share and not marked.any():
         raise ValueError(
-            f"validation={share} of {len(y)} training samples is less than one of each class"
+            f"validation={share} of {len(y)} training samples is less than one of any class"
         )
     return marked

@@ -120,6 +120,27 @@ class Setting:
             raise ExperimentError(f"{self.name} must be {self.allowed}, not {value!r}")
         return checked
 
+    def parse(self, text: str) -> Any:  # noqa: ANN401 - as the field has it
+        """Return what an option of the command line stands for, checked as in `check`."""
+        if self.kind is not tuple:
+            return self.check(_converted(text, self.kind))
+        try:
+            return self.check(
+                [] if text == "none" else [_converted(n, int) for n in text.split(",")]
+            )
+        except ExperimentError:
+            raise ExperimentError(
+                f"{self.name} must be {self.allowed}, separated by commas, or none, not {text!r}"
+            ) from None
+
+
+def _converted(text: str, kind: type) -> object:
+    """Return the number that a text stands for, or the text if it stands for none."""
+    try:
+        return kind(text)
+    except ValueError:
+        return text
+
 
 def _metas(annotation: object) -> Iterator[Meta]:
     """Yield what an annotation holds of msgspec's, from the inside out."""

@@ -123,7 +123,7 @@ class Run:
         ----------
         directory : path-like
         epochs : int, optional
-            The total number of epochs, if it is to be larger than at first.
+            The new total number of epochs; that of the run if not given.
 
         Raises
         ------
@@ -188,9 +188,9 @@ class Run:
         Raises
         ------
         RunError
-            The loss is not finite any more. The epoch before is kept.
+            The loss is no longer finite. The epoch before is kept.
         OSError
-            The directory cannot be written to any more; it keeps what it held before.
+            The directory can no longer be written to; it keeps what it held before.
 
         """
         self.fit(callbacks)

@@ -1,5 +1,6 @@
 """`SavedRun`: a trained network and the data it is used on, for ``evaluate`` and ``predict``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -36,6 +37,8 @@ class SavedRun:
     ----------
     path : Path
     net : Sequential
+    loss : Loss or None
+        None: the task of the data decides.
     experiment : Experiment or None
         None for the file of a network, which knows no data.
     classes : tuple of str or None
@@ -45,6 +48,7 @@ class SavedRun:
 
     path: Path
     net: Sequential
+    loss: Loss | None
     experiment: Experiment | None
     classes: tuple[str, ...] | None
 
@@ -53,46 +57,57 @@ class SavedRun:
         cls,
         path: str | Path,
         *,
-        kernel: str | None = None,
-        activation: str | None = None,
         layer: str | None = None,
+        activation: str | None = None,
+        loss: str | None = None,
+        kernel: str | None = None,
     ) -> Self:
         """Open the directory of a run, or a file that `fastnn.checkpoint.save_network` wrote.
 
-        A directory does not run code when it is read. Where a run used code of the user's own,
-        it must be named here to be imported.
+        A directory does not run code when it is read. Code that a run was trained with is imported
+        only if it is named here, as ``MODULE:NAME`` or ``FILE.py:NAME``.
 
         Parameters
         ----------
         path : path-like
+        layer, activation : str, optional
+            Classes that the network is made of, if they are not FastNN's.
+        loss : str, optional
+            A name in `fastnn.losses.LOSSES`, ``auto``, or code; the run's own if not given.
         kernel : str, optional
-            See `fastnn.kernels.get`; without, the kernel of the run.
-        activation, layer : str, optional
-            Where the network's own classes are, as ``MODULE:NAME`` or ``FILE.py:NAME``.
+            See `fastnn.kernels.get`; the run's own if not given.
 
         Raises
         ------
+        SavedRunError
+            Code must be named, or is named for a part that the network does not have.
         ValueError
-            A class or a kernel is not found, or must be named; or a file is damaged.
+            A class or a kernel is not found, or a file is damaged.
         OSError
 
         """
-        path, experiment, classes = Path(path), None, None
-        weights = path
-        if path.is_dir():
-            kept.check_holds(path, kept.CONFIG)
-            experiment, weights = kept.read_config(path), path / kept.WEIGHTS
-            kernel = _allowed(path, "kernel", experiment.kernel, kernel)
-            _allowed(path, "layer", experiment.layer, layer)
-            _allowed(path, "activation", experiment.activation, activation)
-            names = kept.read_report(path).get("classes")
-            classes = None if names is None else tuple(names)
+        path = Path(path)
+        given = {"layer": layer, "activation": activation, "loss": loss, "kernel": kernel}
         custom = [
             _find_layer(path, name, where)
-            for name, where in (("layer", layer), ("activation", activation))
-            if where is not None
+            for name, where in given.items()
+            if where is not None and name in ("layer", "activation")
         ]
-        return cls(path, load_network(weights, kernel=kernel, custom=custom), experiment, classes)
+        if not path.is_dir():
+            net = load_network(path, kernel=kernel, custom=custom)
+            return cls(path, net, find_loss(loss or AUTO), None, None)
+        kept.check_holds(path, kept.CONFIG)
+        experiment = kept.read_config(path)
+        _check_named(path, experiment, given)
+        net = load_network(path / kept.WEIGHTS, kernel=kernel or experiment.kernel, custom=custom)
+        classes = kept.read_report(path).get("classes")
+        return cls(
+            path,
+            net,
+            find_loss(loss or experiment.loss),
+            experiment,
+            None if classes is None else tuple(classes),
+        )
 
     def load_data(self, data: str | None, data_dir: str | None = None) -> Dataset:
         """Return a data set by name or file, or the one of the run, as its seed splits it.
@@ -121,13 +136,13 @@ class SavedRun:
             )
         return dataset
 
-    def find_loss(self, dataset: Dataset, loss: str | None = None) -> Loss:
-        """Return a loss by name, or that of the run; `SavedRunError` if it must be named."""
-        own = self.experiment.loss if self.experiment else AUTO
-        return find_loss(_allowed(self.path, "loss", own, loss)) or loss_for(dataset)
+    def build_loss(self, dataset: Dataset) -> Loss:
+        """Return the loss; if that is open, the one for the task of `dataset`."""
+        return self.loss or loss_for(dataset)
 
-    def evaluate(self, dataset: Dataset, loss: Loss) -> Evaluation:
+    def evaluate(self, dataset: Dataset) -> Evaluation:
         """Return loss and accuracy on the test samples."""
+        loss = self.build_loss(dataset)
         targets = targets_for(loss, dataset.y_test, dataset)
         return evaluate(self.net, dataset.x_test, targets, loss=loss)
 
@@ -160,20 +175,24 @@ class SavedRun:
         }
 
 
-def _allowed(path: Path, name: str, own: str, given: str | None) -> str:
-    """Return what is given, or else the run's own, unless that is code."""
-    if given is None and is_code(own):
+def _check_named(path: Path, experiment: Experiment, given: Mapping[str, str | None]) -> None:
+    """Raise `SavedRunError` if the run was trained with code that is not given."""
+    unnamed = [
+        f"--{name} {own}"
+        for name, where in given.items()
+        if where is None and is_code(own := getattr(experiment, name))
+    ]
+    if unnamed:
         raise SavedRunError(
-            f"{path} was trained with the {name} {own}, and code is imported only if it is named: "
-            f"add --{name} {own}"
+            f"{path} was trained with code, which is imported only if it is named: "
+            f"add {' '.join(unnamed)}"
         )
-    return own if given is None else given
 
 
 def _find_layer(path: Path, name: str, where: str) -> type[Layer]:
     if not is_code(where):
         raise SavedRunError(
-            f"the {name} of {path} stays the one it was trained with: "
-            f"--{name} must be {CODE}, and allows that code to be imported, not {where!r}"
+            f"the {name} of {path} can't be changed: --{name} names code to be imported, "
+            f"{CODE}, not {where!r}"
         )
     return find_class(where, Layer)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 import msgspec
 
 from fastnn import kernels
-from fastnn.data import GRADIENT_DESCENTS
+from fastnn.data import BATCH_SIZE, GRADIENT_DESCENTS
 from fastnn.experiments.fields import (
     CODE,
     Count,
@@ -28,7 +28,7 @@ from fastnn.experiments.fields import (
 )
 from fastnn.initializers import INITIALIZERS
 from fastnn.kernels.finding import class_of
-from fastnn.layers import ACTIVATIONS, Dense, Layer
+from fastnn.layers import ACTIVATIONS, HIDDEN_LAYERS
 from fastnn.losses import LOSSES
 from fastnn.optimizers import OPTIMIZERS, SGD, Optimizer
 from fastnn.plan import ENGINES
@@ -37,10 +37,8 @@ from fastnn.schedules import SCHEDULES
 __all__ = ["SETTINGS", "Experiment", "ExperimentError", "read_settings"]
 
 AUTO = "auto"
-HIDDEN_LAYERS: dict[str, type[Layer]] = {"dense": Dense}  # built from (n_in, n_out)
-BATCH_SIZE = 32  # in mini-batch descent
 LEARNING_RATE = 0.001  # of an optimizer whose class has no default
-# The class's own default is meant for longer runs than the tens of epochs of an experiment.
+# SGD's own default is meant for longer runs than the tens of epochs of an experiment.
 LEARNING_RATES: dict[type[Optimizer], float] = {SGD: 0.1}
 
 _data = partial(describe, "Data")
@@ -132,7 +130,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     dtype: Annotated[str, _computation("Type of all numbers.", ["float32", "float64"])] = "float32"
     flush_denormals: Annotated[
         bool, _computation("Treat numbers below the smallest normal one as 0.")
-    ] = False
+    ] = True
     seed: Annotated[
         CountOrZero, _computation("Seed of all that is random: weights, order, dropout, splits.")
     ] = 0

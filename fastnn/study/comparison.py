@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import kernels
+from fastnn import environment, kernels
 from fastnn.data import resolve_batch_size
-from fastnn.environment import blas_restraints, machine, versions
 from fastnn.experiments.build import Builder, targets_for
 from fastnn.experiments.run import load_data
 from fastnn.experiments.settings import Experiment
@@ -41,37 +40,18 @@ class ComparisonError(ValueError):
 
 @dataclass
 class Contender:
-    """A kernel with its network, and how long that takes.
-
-    Attributes
-    ----------
-    kernel : str
-    net : Sequential
-    loss : float
-        Mean over the first steps.
-    steps : int
-        How many are timed at once, an epoch at most.
-    samples : dict from int to int
-        How many samples are timed, for each batch size of inference.
-    step_seconds : ndarray of shape (rounds,)
-    inference_seconds : dict from int to ndarray of shape (rounds,)
-        For each batch size, extrapolated from `samples`.
-    profile : Profile or None
-        Where the time of a step goes.
-    skipped : str or None
-        Why the kernel is not measured.
-
-    """
+    """A kernel with its network, and how long that takes."""
 
     kernel: str
     net: Sequential
-    loss: float = math.nan
-    steps: int = 1
-    samples: dict[int, int] = field(default_factory=dict)
-    step_seconds: FloatArray = field(default_factory=lambda: np.empty(0))
+    skipped: str | None = None  # why it is not measured
+    loss: float = math.nan  # mean over the first steps
+    steps: int = 1  # that are timed at once, an epoch at most
+    samples: dict[int, int] = field(default_factory=dict)  # timed, by batch size of inference
+    step_seconds: FloatArray = field(default_factory=lambda: np.empty(0))  # by round
+    # By batch size and by round, extrapolated from `samples`.
     inference_seconds: dict[int, FloatArray] = field(default_factory=dict)
     profile: Profile | None = None
-    skipped: str | None = None
 
 
 class Comparison:
@@ -224,9 +204,8 @@ class Comparison:
         each = self.seconds / (1 + len(self.inference))
         affordable = each / max(seconds, 1e-9)  # steps
         steps = contender.steps = min(max(int(affordable), 1), self.steps_per_epoch)
-        max_samples = max(
-            int(affordable * self.batch_size), 1
-        )  # inference takes less than training
+        # A sample's inference takes less than its training.
+        max_samples = max(int(affordable * self.batch_size), 1)
         contender.samples = {size: min(size, max_samples) for size in self.inference}
         stopwatches = [
             Stopwatch(
@@ -239,7 +218,7 @@ class Comparison:
         return [lambda: self._train(contender, steps, epochs)[1] / steps, *stopwatches]
 
     def _samples(self, net: Sequential, number: int) -> Array:
-        """Return so many samples, again from the first if there are fewer."""
+        """Return a number of samples, which repeat if there are fewer."""
         x = net.check_inputs(self.data.x_train[:number])
         return np.resize(x, (number, net.n_in))
 
@@ -281,7 +260,7 @@ class Comparison:
         reference = self.named(REFERENCE)
         losses = [contender.loss for contender in self.measured]
         noise = max(Spread.of(each.step_seconds).width for each in self.measured)
-        return {
+        return environment.report() | {
             "data": self.experiment.data,
             "sizes": reference.net.sizes,
             "dtype": self.experiment.dtype,
@@ -294,9 +273,6 @@ class Comparison:
             "rounds": self.rounds,
             "steps_verified": STEPS_VERIFIED,
             "loss_difference": (max(losses) - min(losses)) / (abs(reference.loss) or 1.0),
-            "versions": versions(),
-            "machine": machine(),
-            "blas_restraints": blas_restraints(),
             "ceilings": asdict(self.ceilings),
             "noise": noise,
             "busy": noise > MAX_QUIET_NOISE,

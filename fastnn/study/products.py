@@ -1,6 +1,6 @@
 """The matrix products that networks make, and how fast each kernel is at them.
 
-Every product is verified before it is timed, and timed in turns with the one it is compared with
+Every product is verified before it is timed, and timed by turns with the one it is compared with
 (`fastnn.kernels.measuring.timing`).
 """
 
@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import kernels
-from fastnn.environment import blas_restraints, machine, versions
+from fastnn import environment, kernels
 from fastnn.kernels.interface import Array, Kernel
 from fastnn.kernels.measuring import ceilings, timing
-from fastnn.kernels.measuring.ceilings import Ceilings
 from fastnn.kernels.measuring.timing import FloatArray, Spread
 from fastnn.kernels.testing import contract
 from fastnn.study import REFERENCE, Progress
@@ -79,6 +77,7 @@ def dense_products(batch: int, n_in: int, n_out: int) -> list[Product]:
     ]
 
 
+PRODUCT_SECONDS = 0.1  # for which a kernel is timed at a product
 # Squares, and what one sample and a batch of 64 take in a network of 784-128-10.
 PRODUCTS = (
     *squares(64, 256, 1024),
@@ -90,7 +89,7 @@ PRODUCTS = (
 
 @dataclass(frozen=True)
 class Timing:
-    """The seconds of a kernel at a product, and of what it is compared with, by round."""
+    """By round, the seconds of a kernel at a product and of what it is compared with."""
 
     kernel: str
     product: Product
@@ -125,23 +124,19 @@ def measure_kernel(
     products: Sequence[Product],
     dtype: str,
     *,
-    seconds: float = 0.1,
-    min_rounds: int = 3,
+    seconds: float = PRODUCT_SECONDS,
     reach: float = 1.0,
     against: Product | None = None,
 ) -> list[Timing]:
-    """Verify a kernel at some products, and time it in turns with what it is compared with.
+    """Verify a kernel at some products, and time it by turns with what it is compared with.
 
     Parameters
     ----------
     kernel : Kernel
     products : sequence of Product
-        Those with more multiplications than are reasonable for the kernel are left out.
     dtype : str
     seconds : float
         About how long to time each product.
-    min_rounds : int
-        How many rounds there are even if they take longer.
     reach : float
         The share of `Kernel.max_multiplications` up to which products are measured.
     against : Product, optional
@@ -155,8 +150,6 @@ def measure_kernel(
     """
     limit = reach * kernel.max_multiplications
     chosen = [product for product in products if product.multiplications <= limit]
-    if not chosen:
-        return []
     cases = []
     for product in chosen:
         a, b, out = product.operands(dtype)
@@ -165,23 +158,14 @@ def measure_kernel(
         else:
             reference = verified(kernels.get(REFERENCE), a, b, np.empty_like(out))
         cases.append((verified(kernel, a, b, out), reference))
-    rounds = timing.compare(
-        cases, seconds, threads=kernels.get_num_threads(), min_rounds=min_rounds
-    )
+    rounds = timing.compare(cases, seconds, threads=kernels.get_num_threads()) if cases else []
     return [
         Timing(kernel.name, product, *each.T) for product, each in zip(chosen, rounds, strict=True)
     ]
 
 
 def verified(kernel: Kernel, a: Array, b: Array, out: Array) -> Callable[[], object]:
-    """Return the bare call of a kernel, after one whose result was verified.
-
-    Raises
-    ------
-    VerificationError
-        The result is wrong.
-
-    """
+    """Return the bare call of a kernel, after one whose result was verified."""
     multiplications = a.size * b.shape[1]
     every = -(-multiplications // MAX_MULTIPLICATIONS_VERIFIED)
     out.fill(np.nan)
@@ -192,37 +176,10 @@ def verified(kernel: Kernel, a: Array, b: Array, out: Array) -> Callable[[], obj
     return partial(kernel.compute, a, b, out)
 
 
-def measure_kernels(
-    chosen: Sequence[Kernel],
-    products: Sequence[Product],
-    dtype: str,
-    limits: Ceilings,
-    *,
-    seconds: float = 0.1,
-    reach: float = 1.0,
-    progress: Progress = lambda name: None,
-) -> list[Timing]:
-    """Measure kernels one by one, and the FMA peak in `limits` after each.
-
-    `progress` is called with the name of each kernel before it is measured.
-    """
-    timings = []
-    for kernel in chosen:
-        progress(kernel.name)
-        timings += measure_kernel(kernel, products, dtype, seconds=seconds, reach=reach)
-        limits.remeasure_peak(dtype)
-    return timings
-
-
 def report_speeds(
-    chosen: Sequence[Kernel],
-    dtype: str,
-    products: Sequence[Product] = PRODUCTS,
-    *,
-    seconds: float = 0.1,
-    progress: Progress = lambda name: None,
+    chosen: Sequence[Kernel], dtype: str, progress: Progress = lambda name: None
 ) -> dict[str, Any]:
-    """Measure the machine and then kernels, with as many threads as are set.
+    """Measure the machine, and then kernels at `PRODUCTS`, with as many threads as are set.
 
     Returns
     -------
@@ -231,16 +188,16 @@ def report_speeds(
         ``speeds`` as `Timing.report` returns them.
 
     """
-    threads = kernels.get_num_threads()
     progress("machine")
-    limits = ceilings.measure(threads)
-    timings = measure_kernels(chosen, products, dtype, limits, seconds=seconds, progress=progress)
-    return {
+    limits = ceilings.measure(kernels.get_num_threads())
+    timings = []
+    for kernel in chosen:
+        progress(kernel.name)
+        timings += measure_kernel(kernel, PRODUCTS, dtype, seconds=PRODUCT_SECONDS)
+        limits.remeasure_peak(dtype)  # since a processor changes its clock
+    return environment.report() | {
         "dtype": dtype,
-        "threads": threads,
-        "machine": machine(),
-        "versions": versions(),
-        "blas_restraints": blas_restraints(),
+        "threads": limits.threads,
         "ceilings": asdict(limits),
-        "speeds": [each.report(limits.peak(dtype)) for each in timings],
+        "speeds": [timing.report(limits.peak(dtype)) for timing in timings],
     }

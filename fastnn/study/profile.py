@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastnn.engine import Execution
+from fastnn.kernels import get_num_threads
 from fastnn.kernels.measuring.timing import Repeat, Spread, Stopwatch, alternate, repeated
 from fastnn.plan import Call, Plan
 
@@ -14,23 +15,11 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class Profile:
-    """How long a plan and each of its calls take.
-
-    Attributes
-    ----------
-    calls : tuple of (Call, Spread)
-        Each call and its seconds.
-    python : Spread
-        Seconds of a step that Python starts, as the engine ``python`` does.
-    compiled : Spread or None
-        Seconds of a step that compiled code repeats, as the engine ``compiled`` does; None where
-        a call is not compiled.
-
-    """
+    """How long a plan and each of its calls take, in seconds."""
 
     calls: tuple[tuple[Call, Spread], ...]
-    python: Spread
-    compiled: Spread | None
+    python: Spread  # of a step that Python starts, as the engine ``python`` does
+    compiled: Spread | None  # of a step that compiled code repeats; None where it can't
 
     @property
     def seconds(self) -> float:
@@ -91,7 +80,7 @@ def profile(plan: Plan, seconds: float = 0.5) -> Profile:
     """Run a plan again and again, whole and line by line, and return how long each takes.
 
     A line is repeated on its own, so that the caches hold what it reads; the time of the whole
-    step shows how much that is worth. The plan computes with its own arrays: a step of a network
+    step shows how much that saves. The plan computes with its own arrays: a step of a network
     whose learning rate is above 0 trains it.
 
     Parameters
@@ -106,8 +95,9 @@ def profile(plan: Plan, seconds: float = 0.5) -> Profile:
     whole.run()
     steps = [repeated(whole.run), *([whole.program.run] if whole.program else [])]
     reading = seconds / (2 * ROUNDS)
-    watches = [Stopwatch(step, reading / len(steps)) for step in steps]
-    watches += [Stopwatch(_alone(call, plan), reading / len(plan.calls)) for call in plan.calls]
+    lines, threads = [_alone(call, plan) for call in plan.calls], get_num_threads()
+    watches = [Stopwatch(step, reading / len(steps), threads) for step in steps]
+    watches += [Stopwatch(line, reading / len(lines), threads) for line in lines]
     rounds = min(ROUNDS, max(1, int(seconds / sum(watch.cost for watch in watches))))
     (times,) = alternate([watches], rounds)
     python, *spreads = map(Spread.of, times.T)

@@ -1,6 +1,7 @@
 """The tables of a study, for a terminal, for Markdown and for a page."""
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from statistics import median
 from typing import Any
 
@@ -9,10 +10,6 @@ from fastnn.study import REFERENCE, SPECIFICATION
 
 EXTRAPOLATED = "†"
 Row = Mapping[str, Any]
-LINE_COLUMNS = (
-    *("", "part", "layer", "call", "shapes", "flops", "bytes"),
-    *("time", "share", "GFLOP/s", "GB/s"),
-)
 
 
 def measured(comparison: Row) -> list[Row]:
@@ -43,107 +40,97 @@ def has_extrapolated(tables: Mapping[str, Table]) -> bool:
 
 
 def _training(rows: Sequence[Row]) -> Table:
-    others = (SPECIFICATION, REFERENCE)
-    return Table(
-        ("training", "step", "epoch", *(f"× {other}" for other in others)),
-        [
-            [
-                row["kernel"],
-                _number(row["step_seconds"]["median"], duration),
-                _marked(_number(row["epoch_seconds"]["median"], duration), row),
-                *(_ratio(row["speedup"][other]) for other in others),
-            ]
-            for row in rows
-        ],
+    return _table(
+        {
+            "training": itemgetter("kernel"),
+            "step": lambda row: _number(row["step_seconds"]["median"], duration),
+            "epoch": lambda row: _marked(_number(row["epoch_seconds"]["median"], duration), row),
+            f"× {SPECIFICATION}": lambda row: _ratio(row["speedup"][SPECIFICATION]),
+            f"× {REFERENCE}": lambda row: _ratio(row["speedup"][REFERENCE]),
+        },
+        rows,
     )
 
 
 def _products(rows: Sequence[Row]) -> Table:
-    return Table(
-        ("products", "GFLOP/s", "% peak", "% of calls", "left to gain"),
-        [
-            [
-                row["kernel"],
-                _number(row["flops"]["median"], _giga),
-                _number(row["peak_share"]["median"], lambda share: f"{100 * share:.3g}"),
-                _number(row["product_share"], lambda share: f"{100 * share:.1f}"),
-                _number(row["amdahl"], lambda gain: f"{gain:,.1f} ×"),
-            ]
-            for row in rows
-        ],
+    return _table(
+        {
+            "products": itemgetter("kernel"),
+            "GFLOP/s": lambda row: _number(row["flops"]["median"], _giga),
+            "% peak": lambda row: _number(100 * row["peak_share"]["median"], "{:.3g}".format),
+            "% of calls": lambda row: _number(100 * row["product_share"], "{:.1f}".format),
+            "left to gain": lambda row: _number(row["amdahl"], "{:,.1f} ×".format),
+        },
+        rows,
     )
 
 
 def _inference(rows: Sequence[Row]) -> Table:
-    return Table(
-        ("inference", "batch", "latency", "samples/s", f"× {REFERENCE}"),
-        [
-            [
-                row["kernel"],
-                _number(entry["batch_size"], "{:,}".format),
-                _marked(_number(entry["seconds"]["median"], duration), entry),
-                _number(entry["samples_per_second"]["median"], "{:,.0f}".format),
-                _ratio(entry["speedup"]),
-            ]
-            for row in rows
-            for entry in row["inference"]
-        ],
+    return _table(
+        {
+            "inference": itemgetter("kernel"),
+            "batch": lambda entry: _number(entry["batch_size"], "{:,}".format),
+            "latency": lambda entry: _marked(_number(entry["seconds"]["median"], duration), entry),
+            "samples/s": lambda entry: _number(
+                entry["samples_per_second"]["median"], "{:,.0f}".format
+            ),
+            f"× {REFERENCE}": lambda entry: _ratio(entry["speedup"]),
+        },
+        [{"kernel": row["kernel"], **entry} for row in rows for entry in row["inference"]],
     )
 
 
 def lines_table(row: Row) -> Table:
     """Return the lines of a step: the work, the time, and the rates of each."""
     whole = sum(line["seconds"] for line in row["lines"])
-    return Table(
-        LINE_COLUMNS,
-        [
-            [
-                _number(place, str),
-                *(line[key] for key in ("part", "layer", "call", "shapes")),
-                _number(line["flops"], lambda flops: f"{flops:,}" if flops else NOTHING),
-                _number(line["bytes"], "{:,}".format),
-                _number(line["seconds"], duration),
-                _number(line["seconds"] / whole, percent),
-                _number(line["flops"] / line["seconds"], _giga),
-                _number(line["bytes"] / line["seconds"], _giga),
-            ]
-            for place, line in enumerate(row["lines"], 1)
-        ],
+    return _table(
+        {
+            "": lambda line: _number(line["place"], str),
+            **{key: itemgetter(key) for key in ("part", "layer", "call", "shapes")},
+            "flops": lambda line: _number(line["flops"] or None, "{:,}".format),
+            "bytes": lambda line: _number(line["bytes"], "{:,}".format),
+            "time": lambda line: _number(line["seconds"], duration),
+            "share": lambda line: _number(line["seconds"] / whole, percent),
+            "GFLOP/s": lambda line: _number(line["flops"] / line["seconds"], _giga),
+            "GB/s": lambda line: _number(line["bytes"] / line["seconds"], _giga),
+        },
+        [{"place": place, **line} for place, line in enumerate(row["lines"], 1)],
     )
 
 
 def curves_table(curves: Sequence[Row]) -> Table:
     """Return what the training under each kernel came to."""
-    return Table(
-        ("kernel", "epochs", "training", "test loss", "test accuracy"),
-        [
-            [
-                curve["kernel"],
-                _number(len(curve["history"]), f"{{}} of {curve['epochs']}".format),
-                _number(training_seconds(curve["history"]), duration),
-                _number(curve["test_loss"], _loss),
-                _number(curve["test_accuracy"], percent),
-            ]
-            for curve in curves
-        ],
+    return _table(
+        {
+            "kernel": itemgetter("kernel"),
+            "epochs": lambda curve: _number(
+                len(curve["history"]), f"{{}} of {curve['epochs']}".format
+            ),
+            "training": lambda curve: _number(training_seconds(curve["history"]), duration),
+            "test loss": lambda curve: _number(curve["test_loss"], _loss),
+            "test accuracy": lambda curve: _number(curve["test_accuracy"], percent),
+        },
+        curves,
     )
 
 
 def descents_table(descents: Sequence[Row]) -> Table:
     """Return what each way of gradient descent came to."""
-    return Table(
-        ("gradient descent", "updates", "training", "loss", "test accuracy"),
-        [
-            [
-                each["gradient_descent"],
-                _number(each["updates"], "{:,}".format),
-                _number(training_seconds(each["history"]), duration),
-                _number(each["history"][-1]["loss"], _loss),
-                _number(each["test_accuracy"], percent),
-            ]
-            for each in descents
-        ],
+    return _table(
+        {
+            "gradient descent": itemgetter("gradient_descent"),
+            "updates": lambda each: _number(each["updates"], "{:,}".format),
+            "training": lambda each: _number(training_seconds(each["history"]), duration),
+            "loss": lambda each: _number(each["history"][-1]["loss"], _loss),
+            "test accuracy": lambda each: _number(each["test_accuracy"], percent),
+        },
+        descents,
     )
+
+
+def _table(columns: Mapping[str, Callable[[Row], str]], rows: Sequence[Row]) -> Table:
+    """Return a table from what makes the cells of each column."""
+    return Table(list(columns), [[cell(row) for cell in columns.values()] for row in rows])
 
 
 def epoch_seconds(history: Sequence[Row]) -> list[float]:

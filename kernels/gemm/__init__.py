@@ -1,1 +1,1 @@
-"""The fast rung, as BLIS has it: product, macro-kernel, micro-kernel, packing, blocksizes."""
+"""The fast rung, built as BLIS is: product, macro-kernel, micro-kernel, packing, blocksizes."""

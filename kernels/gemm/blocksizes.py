@@ -21,7 +21,9 @@ from typing import NamedTuple
 
 from fastnn.kernels.runtime.hardware import caches, vector_unit
 
-MAX_CHAIN = 320  # multiply-adds in one chain of them: as many as in BLAS, for its accuracy
+# Multiply-adds in a chain, by the bytes of an element: no more than in BLAS, to be as accurate.
+# OpenBLAS's kernels for AVX2 have 384 and 256, and halve what exceeds that.
+MAX_CHAIN = {4: 320, 8: 256}
 VECTORS_IN_NR = 2
 REGISTERS_FOR_OPERANDS = VECTORS_IN_NR + 1  # a row of B, and one element of A in all lanes
 
@@ -56,7 +58,7 @@ def blocksizes(itemsize: int) -> Blocksizes:
     lanes = unit.width // itemsize
     mr = (unit.registers - REGISTERS_FOR_OPERANDS) // VECTORS_IN_NR
     nr = VECTORS_IN_NR * lanes
-    kc = min(MAX_CHAIN, _round_down(cache_sizes.l2 // 16 // (nr * itemsize), 32))
+    kc = min(MAX_CHAIN[itemsize], _round_down(cache_sizes.l2 // 16 // (nr * itemsize), 32))
     mc = _round_down(cache_sizes.l2 // 2 // (kc * itemsize), mr)
     nc = _round_down(cache_sizes.l3 // 4 // (kc * itemsize), nr)
     return Blocksizes(itemsize, lanes, mr, nr, kc, mc, nc)

@@ -2,23 +2,26 @@
 
 The outer three, jc, pc and ic, cut the matrices into parts that a cache holds::
 
-          out     jc                A    pc                    B    jc
-         +-----+------+----+       +----+----+----+           +----+------+----+
-         |     |      |    |       |    |    |    |        pc |    |######|    | KC
-      ic |     |######|    |  +=   |    |####|    | MC   *    +----+------+----+
-         |     |      |    |    ic |    |    |    |           |    |      |    |
-         +-----+------+----+       +----+----+----+           +----+------+----+
-                  NC            block of A, in L2  KC      panel of B, in L3  NC
+             jc                        pc                        jc
+       +---+------+---+          +---+----+---+            +---+------+---+
+       |   |      |   |          |   |    |   |            |   |      |   |
+    ic |   |######|   | MC += ic |   |####|   | MC  *  pc  |   |######|   | KC
+       |   |      |   |          |   |    |   |            |   |      |   |
+       +---+------+---+          +---+----+---+            +---+------+---+
+              NC                       KC                         NC
+       out                       block of A, in L2         panel of B, in L3
 
-The macro-kernel is the inner two, jr and ir, which call the micro-kernel for each micro-tile::
+The inner two, jr and ir, are the macro-kernel, which calls the micro-kernel for each micro-tile::
 
-                 jr                                             jr
-         +------+--+-------+       +--------------+           +------+--+------+
-      ir |      |##|       |  += ir|##############| MR   *    |      |##|      |
-         |      |  |       |       |              |           |      |##|      | KC
-         +------+--+-------+       +--------------+           +------+--+------+
-          micro-tile MR x NR,      micro-panel of A,          micro-panel of B,
-          in registers             in L1               KC     in L1 and L2     NR
+             jr                                                  jr
+       +-----+--+-----+          +------------+            +-----+--+-----+
+       |     |  |     |          |            |            |     |##|     |
+    ir |     |##|     | MR += ir |############| MR  *      |     |##|     | KC
+       |     |  |     |          |            |            |     |##|     |
+       +-----+--+-----+          +------------+            +-----+--+-----+
+              NR                       KC                         NR
+       micro-tile of out,        micro-panel of A,         micro-panel of B,
+       in registers              in L1                     in L1 and L2
 
 A part that is read again before it leaves its cache is packed where that pays:
 
@@ -41,7 +44,7 @@ from numba.extending import overload
 
 from fastnn.kernels.arrays import CACHE_LINE
 from fastnn.kernels.gemm.blocksizes import VECTORS_IN_NR, Blocksizes, blocksizes
-from fastnn.kernels.gemm.microkernel import microkernel
+from fastnn.kernels.gemm.microkernel import MAX_WIDE_ROWS, MAX_WIDE_VECTORS, microkernel
 from fastnn.kernels.gemm.packing import STRIP_BYTES, copy, pack
 from fastnn.kernels.runtime.compiling import c_function
 from fastnn.kernels.runtime.hardware import caches, vector_unit
@@ -53,9 +56,7 @@ L1 = caches().l1
 ALIASING_STRIDE = 2048  # bytes: lines this far apart, or a multiple, share two sets of a 32 KiB L1
 L1_WAYS = 8  # lines that such a set holds, in most processors
 MIN_COLUMNS_TO_PACK_A = 1024  # of `out`: with fewer, a packed block of A is not read often enough
-MAX_K_UNPACKED = 32  # up to here, packing A would take as long as the product
-MAX_WIDE_ROWS = 2  # of `out`: with no more, B is read only once, and micro-tiles are wide
-MAX_WIDE_VECTORS = 8
+MAX_K_UNPACKED = 32  # with k no larger, packing A costs more than it saves
 
 
 class Operand(NamedTuple):
@@ -113,7 +114,7 @@ def _part(x, i, j):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _rows_of_microtile(left, max_rows, mr, vectors):  # type: ignore[no-untyped-def]
-    """Return how many of the rows that are left the next micro-tile takes."""
+    """Return the rows of the next micro-tile: `max_rows`, or fewer as an edge case."""
     rows = min(left, max_rows)
     if vectors < VECTORS_IN_NR:
         while rows != mr and rows & (rows - 1) != 0:  # as `is_narrow_variant`
@@ -123,7 +124,10 @@ def _rows_of_microtile(left, max_rows, mr, vectors):  # type: ignore[no-untyped-
 
 @njit(inline="always")
 def _vectors_of_microtile(columns, m, lanes, max_vectors):  # type: ignore[no-untyped-def]
-    """Return how many vectors the next micro-tile takes; 0 stands for a single column."""
+    """Return the vectors in a row of the next micro-tile; 0 stands for a single column.
+
+    That is NR, more for few rows, or less as an edge case.
+    """
     vectors = columns // lanes + (MASKS and columns % lanes != 0)
     if m == 1 and min(vectors, max_vectors) >= MAX_WIDE_VECTORS:
         return MAX_WIDE_VECTORS
@@ -134,7 +138,7 @@ def _vectors_of_microtile(columns, m, lanes, max_vectors):  # type: ignore[no-un
 
 @njit(inline="always")
 def _loop_ir(element, m, kc, a, b, out, overwrites, scratch):  # type: ignore[no-untyped-def]
-    """Multiply a block of A with a micro-panel of B: the innermost loop around the micro-kernel."""
+    """Multiply a block of A with a micro-panel of B: the loop of the macro-kernel along rows."""
     sizes = blocksizes_of(element)
     size = sizes.itemsize
     edge_lanes = b.columns - (b.vectors - 1) * sizes.lanes
@@ -146,7 +150,7 @@ def _loop_ir(element, m, kc, a, b, out, overwrites, scratch):  # type: ignore[no
         # A micro-tile may have fewer rows than a micro-panel of A, and begin within one.
         micropanel_of_a = a.address + ir // sizes.MR * a.ps + ir % sizes.MR * a.rs
         tile = _part(out, ir, 0)
-        # Prefetched meanwhile: the rows below, or after the last ones the columns beside.
+        # Prefetched meanwhile: the rows below or, after the last rows, the columns to the right.
         next_out = tile.address + rows * out.rs if m - ir > rows else out.address + b.columns * size
         if not in_place:
             tile = scratch

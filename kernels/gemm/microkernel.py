@@ -1,4 +1,4 @@
-"""The micro-kernel: a micro-tile of `out` in vector registers, and the k-loop that passes over it.
+"""The micro-kernel: a micro-tile of `out` in vector registers, and the k-loop that sums it.
 
 A step of the loop is a rank-1 update: it loads one row of a micro-panel of B, which is NR elements
 in a few vectors, and one element of A for each of the MR rows of the micro-tile, multiplies each of
@@ -34,6 +34,8 @@ from fastnn.kernels.runtime.hardware import vector_unit
 from fastnn.kernels.runtime.vectors import INDEX, POINTER, Vectors, advance, index, phi
 
 BIT = ir.IntType(1)
+MAX_WIDE_ROWS = 2  # of a product: with no more, B is read only once, and micro-tiles are wide
+MAX_WIDE_VECTORS = 8  # in a row of a wide micro-tile
 PREFETCHES_OF_OUT = 16  # in a k-loop, each of one row of the next micro-tile's `out`
 MIN_ROWS_TO_PREFETCH = 5  # with fewer rows, a micro-tile is the last of its column or soon done
 ROWS_OF_B_AHEAD = 8  # how far a micro-kernel that packs B prefetches it
@@ -71,7 +73,9 @@ def variants() -> list[tuple[int, int, int]]:
     """
     mr = blocksizes(4).MR
     few = [rows for rows in range(1, mr + 1) if is_narrow_variant(rows, mr)]
-    sizes = [(1, 8, 0), (1, 4, 0), (2, 4, 0), (mr, 2, 1), (mr, 1, 1)]
+    half = MAX_WIDE_VECTORS // 2
+    sizes = [(1, MAX_WIDE_VECTORS, 0), *((rows, half, 0) for rows in range(1, MAX_WIDE_ROWS + 1))]
+    sizes += [(mr, VECTORS_IN_NR, 1), (mr, 1, 1)]
     sizes += [(rows, VECTORS_IN_NR, 0) for rows in range(1, mr + 1)]
     sizes += [(rows, 1, 0) for rows in few]
     if not vector_unit().masks:
@@ -80,7 +84,7 @@ def variants() -> list[tuple[int, int, int]]:
 
 
 def is_narrow_variant(rows: int, mr: int) -> bool:
-    """Return whether there is a micro-kernel of so many rows with fewer than two vectors."""
+    """Return whether there is a micro-kernel with this many rows of fewer than two vectors."""
     return rows == mr or rows & (rows - 1) == 0
 
 
@@ -186,11 +190,10 @@ class _Microkernel:
 
     Its blocks, and the ways between them::
 
-        entry --> k --------> step --> done ------> store
-                  |\         / |        \           /
-                  | prefetch   |         accumulate
-                  |<-----------+
-                    kc times
+        entry --> k -------------> step --> done --------------> store
+                  ^ \             / |         \                 /
+                  |  -> prefetch -  |          -> accumulate ---
+                  +---- kc steps ---+
 
     """
 
@@ -212,6 +215,7 @@ class _Microkernel:
         self.masks: list[ir.Value | None] = [None] * (vectors - 1) + [edge]
 
     def emit(self) -> None:
+        """Emit all blocks, from the loop over k to the return."""
         builder, arguments = self.builder, self.arguments
         interval = builder.udiv(arguments.kc, index(PREFETCHES_OF_OUT))
         first_due = builder.sub(arguments.kc, interval)

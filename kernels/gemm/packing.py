@@ -21,7 +21,7 @@ from fastnn.kernels.runtime.vectors import INDEX, POINTER, Vectors, advance, ind
 
 MASKS = vector_unit().masks
 VECTOR = vector_unit().width
-STRIP_BYTES = min(32, VECTOR)  # of a row: so many columns are transposed together
+STRIP_BYTES = min(32, VECTOR)  # of a row: the columns that are transposed together
 GROUP_BYTES = 16  # of a vector: the shuffles that stay within 128 bits are the fast ones
 
 
@@ -137,6 +137,7 @@ class _Transpose:
         ]
 
     def emit(self) -> None:
+        """Emit a loop over whole steps, and a last step for the rows that remain."""
         builder, step = self.builder, self.strip.lanes
         blocks = [self.function.append_basic_block(name) for name in ("k", "rest", "tail", "done")]
         loop, rest, tail, done = blocks
@@ -188,8 +189,8 @@ class _Transpose:
         rows: list[ir.Value] = []
         for part in range(0, self.strip.lanes, self.group):
             vectors = self._trade_groups(columns, part)
-            # Interleaving the first half of the vectors with the second is a perfect shuffle; as
-            # many of them as a group's size has bits transpose the groups (Stone, 1971).
+            # Interleaving the first half of the vectors with the second is a perfect shuffle;
+            # log2(group) of them transpose the groups (Stone, 1971).
             for _ in range(self.group.bit_length() - 1):
                 pairs = zip(vectors[: self.group // 2], vectors[self.group // 2 :], strict=True)
                 vectors = list(chain.from_iterable(self._interleaved(x, y) for x, y in pairs))

@@ -160,7 +160,7 @@ def multiply(gemm, threads, a, b, out):  # type: ignore[no-untyped-def]
     gemm : int
         `gemm_address` of the dtype.
     threads : int
-        At most so many are used, and no more than the product has work for.
+        The most that may be used; no more are than the product has work for.
     a, b, out : 2-D arrays
         As a kernel's ``compute`` takes them.
 
@@ -189,7 +189,7 @@ def gemm_address(dtype: np.dtype[np.floating]) -> int:
 
 
 def cache_hits(dtype: np.dtype[np.floating]) -> int:
-    """Return whether it came from Numba's cache on disk: 1 or 0."""
+    """Return 1 if the product on one thread came from Numba's cache on disk, otherwise 0."""
     hits: int = _gemm(dtype).cache_hits
     return hits
 
@@ -245,7 +245,7 @@ def multiply_alone(gemm, a, b, out):  # type: ignore[no-untyped-def]
 
 @njit
 def multiply_threaded(gemm, threads, a, b, out):  # type: ignore[no-untyped-def]
-    """`multiply` on as many threads as ``threads[0]`` says by then."""
+    """`multiply` on at most ``threads[0]`` threads, which is read at each call."""
     multiply(gemm, threads[0], a, b, out)
 
 

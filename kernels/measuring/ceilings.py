@@ -42,7 +42,7 @@ MAX_ARRAY_BYTES = 256 * 2**20
 
 @dataclass
 class Ceilings:
-    """The most that some threads do together.
+    """The ceilings of a number of threads that work together.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Ceilings:
 
 
 def measure(threads: int, *, rounds: int = 9) -> Ceilings:
-    """Measure the ceilings of some threads; takes a few seconds.
+    """Measure the ceilings of a number of threads, in a few seconds.
 
     Parameters
     ----------
@@ -246,7 +246,7 @@ def _emit_loop(
 
 @compiled
 def _sum(values: npt.NDArray[np.int64]) -> int:
-    """Read an array; of integers, since LLVM vectorises their additions."""
+    """Read an array; of integers, since LLVM vectorizes their additions."""
     total = 0
     for value in values:
         total += value

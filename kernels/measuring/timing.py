@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 Call: TypeAlias = Callable[[], object]
-Repeat: TypeAlias = Callable[[int], object]  # does something so many times in a row
+Repeat: TypeAlias = Callable[[int], object]  # does something a number of times in a row
 Watch: TypeAlias = Callable[[], float]  # does something; returns the seconds that count
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
@@ -35,7 +35,7 @@ READING_SECONDS = 2e-4  # of a call that is compared with others, on one thread
 READING_SECONDS_OF_THREADS = 2e-3
 SETTLE_STEP_SECONDS = 0.005
 MAX_SETTLE_STEPS = 200
-MAX_ROUNDS = 101
+MIN_ROUNDS, MAX_ROUNDS = 3, 101
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Spread:
 
 
 def repeated(call: Call) -> Repeat:
-    """Return a function that makes a call so many times in a row."""
+    """Return a function that makes a call a number of times in a row."""
 
     def repeat(times: int) -> None:
         for _ in range(times):
@@ -74,8 +74,8 @@ class Stopwatch:
     Parameters
     ----------
     repeat : callable
-        Makes the call so many times, such as ``repeated(call)``. What it needs is compiled. It
-        makes a few calls at once, to see how long they take.
+        Makes the call a number of times, such as ``repeated(call)``; all that it needs has been
+        compiled. A few calls are made at once, to see how long they take.
     seconds : float
         About how long one reading lasts: many calls where one is shorter.
     threads : int
@@ -138,7 +138,7 @@ def alternate(
     settles: bool = False,
     on_turn: Callable[[int], object] = lambda party: None,
 ) -> list[FloatArray]:
-    """Read the watches of all parties, in turns.
+    """Read the watches of all parties, by turns.
 
     Parameters
     ----------
@@ -167,9 +167,7 @@ def alternate(
     return seconds
 
 
-def compare(
-    cases: Sequence[Sequence[Call]], seconds: float, *, threads: int, min_rounds: int = 7
-) -> list[FloatArray]:
+def compare(cases: Sequence[Sequence[Call]], seconds: float, *, threads: int) -> list[FloatArray]:
     """Time the calls of each case against each other.
 
     Parameters
@@ -177,12 +175,10 @@ def compare(
     cases : sequence of sequences of callables
         All of one length.
     seconds : float
-        About how long a case takes.
+        About how long a case takes; it takes longer where that is less than `MIN_ROUNDS`.
     threads : int
         How many the calls may use. On one, the calls of a case take turns; on more, a turn covers
         the calls of all cases, so that fewer turns have to wait for threads to settle.
-    min_rounds : int
-        How many rounds there are even if they take longer.
 
     Returns
     -------
@@ -190,20 +186,14 @@ def compare(
         For each case the seconds of its calls.
 
     """
-    if threads == 1:
-        return [_compare([case], seconds, 1, min_rounds)[0] for case in cases]
-    return _compare(cases, seconds * len(cases), threads, min_rounds)
-
-
-def _compare(
-    cases: Sequence[Sequence[Call]], seconds: float, threads: int, min_rounds: int
-) -> list[FloatArray]:
+    if threads == 1 and len(cases) > 1:
+        return [compare([case], seconds, threads=1)[0] for case in cases]
     reading = READING_SECONDS if threads == 1 else READING_SECONDS_OF_THREADS
     parties = [
         [Stopwatch(repeated(call), reading, threads) for call in calls]
         for calls in zip(*cases, strict=True)
     ]
     cost = sum(watch.cost for watches in parties for watch in watches)
-    rounds = min(max(int(seconds / max(cost, 1e-9)), min_rounds), MAX_ROUNDS)
+    rounds = min(max(int(seconds * len(cases) / max(cost, 1e-9)), MIN_ROUNDS), MAX_ROUNDS)
     turns = alternate(parties, rounds, settles=threads > 1)
     return [np.stack([party[:, number] for party in turns], axis=1) for number in range(len(cases))]

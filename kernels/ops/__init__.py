@@ -1,4 +1,4 @@
-"""What a plan may call besides a matrix product, each op one compiled function.
+"""The operations (ops) of a plan besides the matrix product, each one compiled function.
 
 The ops are the same under every kernel, so that a comparison between kernels compares the matrix
 product and nothing else. An op writes its last array and reads the others, unless it says more.
@@ -6,7 +6,7 @@ Arrays are C-contiguous and of one dtype, as a plan allocates them, and nothing 
 op uses threads by itself; a plan's execution cuts the large ones by rows.
 
 A layer, a loss or an optimizer names its ops, and `get` finds them: a new op is a function in one
-of these modules. What holds Numba is here, so that what names the ops can do without it.
+of these modules. So the modules that name ops need not import Numba; these do.
 """
 
 from collections.abc import Callable

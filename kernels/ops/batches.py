@@ -28,11 +28,10 @@ def take_rows(
 def take_bytes(source: npt.NDArray[np.uint8], order: Integers, start: Integers, out: Array) -> None:
     """Gather one batch of bytes as numbers from 0 to 1: ``source[order[start[0] + i]] / 255``.
 
-    Data kept as bytes (images) take a quarter of the memory of float32, and of the time that
-    reading it from there takes. The quotients are those of a division, whose time they do not
-    take: the product with ``1 / 255`` is off by a rounding for half of all bytes, and is put
-    right by what it leaves of the byte (Markstein, "Computation of elementary functions on the
-    IBM RISC System/6000 processor", 1990).
+    Images kept as bytes take a quarter of the memory of float32, and of the time to read it. The
+    quotients are correctly rounded, without the time of a division: the product with ``1 / 255``
+    is off by one rounding for half of all bytes, and its remainder corrects it (Markstein,
+    "Computation of elementary functions on the IBM RISC System/6000 processor", 1990).
     """
     one, divisor = out.dtype.type(1), out.dtype.type(255)
     reciprocal = one / divisor

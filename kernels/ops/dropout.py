@@ -14,7 +14,7 @@ _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(40))
 
 @inlined
 def _random_bits(key: np.uint64, counter: np.uint64) -> np.uint64:
-    """64 random bits from a key and a counter (the finaliser of SplitMix64).
+    """64 random bits from a key and a counter (the finalizer of SplitMix64).
 
     Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
     """

@@ -1,9 +1,9 @@
 """Ops made of a function of one number: the same for every element of a matrix.
 
-Three makers take such a function, a name in `fastnn.kernels.ops.activations` or anybody's own, and
-return the op that applies it. The loops are such that LLVM inlines the function and finds vectors;
-what goes along with every element (`parameters`, such as a slope) comes in the dtype of the arrays,
-since a Python float would drag float32 arithmetic up to float64.
+Four makers take such a function, from `fastnn.kernels.ops.activations` or a user's own, and return
+the op that applies it. LLVM inlines the function into a loop that it can vectorize. `parameters` of
+the function, such as a slope, come in the dtype of the arrays, since a Python float would turn
+float32 arithmetic into float64.
 
 An element depends on nothing but its own row and column, so that all these ops may be cut by rows.
 """

@@ -1,6 +1,6 @@
-"""Functions of one number, written so that loops over them are vectors.
+"""Functions of one number, written so that LLVM can vectorize loops over them.
 
-The mathematical library of the system takes one number at a time and branches; a loop that
+The system's mathematical library takes one number at a time and branches; a loop that
 calls it stays scalar. Here each function is arithmetic without a branch, inlined into the
 loop, where LLVM computes as many elements at once as a vector register holds.
 
@@ -9,9 +9,9 @@ number nearest to ``x / ln 2``, so that ``|r| <= ln 2 / 2``, and ``exp(r) = 1 + 
 a polynomial q. ``log(x) = k · ln 2 + log(1 + f)``, where ``x = 2^k · (1 + f)`` and ``1 + f`` lies
 between √½ and √2; ``log(1 + f) = 2s + s³ · l(s²)`` with ``s = f / (2 + f)`` and a polynomial l.
 
-Both polynomials interpolate at Chebyshev's points, which comes close to the smallest largest
-error; ``tests/kernels/ops/test_functions.py`` computes the coefficients anew. Largest errors found
-there, in units in the last place (ulp) over the whole range, denormal results included:
+Both polynomials interpolate at Chebyshev's points, which comes close to the minimax error;
+``tests/kernels/ops/test_functions.py`` computes the coefficients anew. Largest errors found there,
+in units in the last place (ulp) over the whole range, denormal results included:
 
 ======== ======= =======
 function float32 float64
@@ -23,9 +23,9 @@ tanh     3       3
 logistic 2.5     2.5
 ======== ======= =======
 
-NaN stays NaN; infinities, overflow, underflow and signed zeros are as IEEE arithmetic and C99
-have them. The bits are the same in the vectors of a loop, in its remainder and for a number
-alone, since every multiplication that may be fused with an addition says so itself.
+NaN stays NaN; infinities, overflow, underflow and signed zeros follow IEEE 754 and C99. The
+bits are the same in the vectors of a loop, in its remainder and for a number alone, since every
+multiplication that may be fused with an addition says so itself.
 """
 
 from collections.abc import Callable
@@ -46,13 +46,13 @@ class Format(NamedTuple):
     bias: int  # of the exponent
     sign: int  # the sign bit
     round: Any  # x + round is x to the nearest whole number; its last bits are x + 2 bias
-    exp_least: Any  # below, exp is 0
-    exp_largest: Any  # above, exp is infinite
-    tanh_least: Any  # below, exp - 1 is -1
+    exp_min: Any  # below, exp is 0
+    exp_max: Any  # above, exp is infinite
+    tanh_min: Any  # below, exp - 1 is -1
     log2_e: Any
     ln2_high: Any  # few bits, so that n · ln2_high is exact
     ln2_low: Any  # the rest
-    smallest: Any  # the smallest normal number
+    min_normal: Any  # the smallest normal number
     scale_up: Any  # makes denormal numbers normal: 2^mantissa
     root_two: Any
     root_half_bits: int
@@ -64,7 +64,7 @@ def _format(
     dtype: type[np.floating],
     integer: type[np.integer],
     exp_range: tuple[float, float],
-    tanh_least: float,
+    tanh_min: float,
     ln2: tuple[str, float],
     q: tuple[float, ...],
     l: tuple[float, ...],  # noqa: E741
@@ -77,13 +77,13 @@ def _format(
         bias=bias,
         sign=int(np.iinfo(integer).min),
         round=dtype(1.5 * 2.0**info.nmant + 2 * bias),
-        exp_least=dtype(exp_range[0]),
-        exp_largest=dtype(exp_range[1]),
-        tanh_least=dtype(tanh_least),
+        exp_min=dtype(exp_range[0]),
+        exp_max=dtype(exp_range[1]),
+        tanh_min=dtype(tanh_min),
         log2_e=dtype(1.4426950408889634),
         ln2_high=dtype(float.fromhex(ln2[0])),
         ln2_low=dtype(ln2[1]),
-        smallest=info.tiny,
+        min_normal=info.tiny,
         scale_up=dtype(2.0**info.nmant),
         root_two=dtype(2**0.5),
         root_half_bits=int(root_half.view(integer)),
@@ -96,7 +96,7 @@ FLOAT32 = _format(
     np.float32,
     np.int32,
     exp_range=(-104, 89),
-    tanh_least=-20,
+    tanh_min=-20,
     ln2=("0x1.62e4p-1", 1.4286067653302e-06),
     q=(
         1.9890980869750327e-04,
@@ -112,7 +112,7 @@ FLOAT64 = _format(
     np.float64,
     np.int64,
     exp_range=(-746, 710),
-    tanh_least=-40,
+    tanh_min=-40,
     ln2=("0x1.62e42fefa3p-1", 2.8235290563031577e-13),
     q=(
         2.0914679376583935e-09,
@@ -185,10 +185,11 @@ def _exp_less_one(r: float) -> float:
 def exp(x: float) -> float:
     """``e^x``."""
     c = _constants(x)
-    x = c.exp_least if x < c.exp_least else x
-    x = c.exp_largest if x > c.exp_largest else x
+    x = c.exp_min if x < c.exp_min else x
+    x = c.exp_max if x > c.exp_max else x
     n, r = _split(x)
-    # Half of n at a time: 2^n alone may be out of range where the result is not.
+    # Half of n at a time: 2^n alone may be out of range where the result is not. The halves of
+    # n + 2 bias are each a biased exponent.
     half = n >> 1
     y = (_exp_less_one(r) + type(x)(1)) * _power_of_two(half, x)
     return y * _power_of_two(n - half, x)
@@ -208,7 +209,7 @@ def tanh(x: float) -> float:
     c = _constants(x)
     one = type(x)(1)
     a = -abs(x + x)
-    a = c.tanh_least if a < c.tanh_least else a
+    a = c.tanh_min if a < c.tanh_min else a
     n, r = _split(a)
     power = _power_of_two(n - c.bias, x)
     t = fma(power, _exp_less_one(r), power - one)
@@ -233,8 +234,10 @@ def log(x: float) -> float:
     """Natural logarithm: -∞ for 0, NaN below."""
     c = _constants(x)
     zero, infinity = type(x)(0), type(x)(np.inf)
-    denormal = x < c.smallest
+    denormal = x < c.min_normal
     y = x * c.scale_up if denormal else x
+    # As integers, the bits of √½ are the origin: above the mantissa the difference is k, and its
+    # lower bits, moved back, are those of 1 + f.
     pattern = bits(y) - c.root_half_bits
     k = type(x)(pattern >> c.mantissa)
     k = k - type(x)(c.mantissa) if denormal else k

@@ -1,9 +1,9 @@
 """Losses and their gradients with respect to the network's outputs, one op each.
 
 Every op adds to ``totals = [loss, correct, finite_steps]``: the sum over the batch of the
-loss of a sample, the number of samples answered rightly, and the number of steps up to the
-first whose loss was not finite. An epoch's mean loss is then one division, a last, smaller
-batch included, and a run that broke can say at which step. ``totals`` is float64 whatever
+loss of a sample, the number of samples answered correctly, and the number of steps up to
+the first whose loss was not finite. An epoch's mean loss is then one division, a last, smaller
+batch included, and a run that diverges can say at which step. ``totals`` is float64 whatever
 the dtype of the network is.
 """
 
@@ -23,6 +23,13 @@ from fastnn.kernels.runtime.intrinsics import add_in_lanes
 def _add(totals: Array, loss: float, correct: float) -> None:
     totals[0] += loss
     totals[1] += correct
+    if math.isfinite(totals[0]):
+        totals[2] += 1
+
+
+@compiled
+def count_finite_step(totals: Array) -> None:
+    """Count a step up to the first whose loss is not finite, after a loss of a user's own."""
     if math.isfinite(totals[0]):
         totals[2] += 1
 

@@ -7,17 +7,17 @@ from fastnn.kernels.ops import functions
 from fastnn.kernels.runtime.compiling import inlined
 from fastnn.kernels.runtime.intrinsics import add_in_lanes, maximum
 
-# Fewer elements than these are a short row, which is worked on together with others. So many
-# make enough vectors that a sum over rows, which loads and stores each of its elements every
-# time, does not wait for what it has just stored.
-AT_ONCE = 256
+# Shorter rows are worked on several at a time, as one of at most this length. It makes enough
+# vectors that a sum over rows, which loads and stores each of its elements every time, does not
+# wait for what it has just stored.
+MAX_ELEMENTS_AT_ONCE = 256
 
 
 @inlined
 def rows_at_once(y: Array) -> int:
     """Return how many rows make one long one: a power of two, and at most a quarter of them."""
     rows = 1
-    while 2 * rows * y.shape[1] < AT_ONCE and 8 * rows <= len(y):
+    while 2 * rows * y.shape[1] < MAX_ELEMENTS_AT_ONCE and 8 * rows <= len(y):
         rows *= 2
     return rows
 
@@ -60,7 +60,7 @@ def sum_of(row: Array) -> np.floating:
 def exponentiate(y: Array) -> None:
     """``exp(y)`` in place, of all rows at once: one alone may be shorter than a vector.
 
-    (One array, not a source and a target: where both are the same, vectors are ruled out.)
+    (One array, not a source and a target: LLVM does not vectorize if these may be the same.)
     """
     y = y.reshape(-1)
     for i in range(y.size):
@@ -69,7 +69,7 @@ def exponentiate(y: Array) -> None:
 
 @inlined
 def subtract_largest(x: Array, y: Array) -> None:
-    """Take the largest element off each row: it cancels in a softmax, whose exp overflows else.
+    """Subtract its largest element from each row: a softmax is the same, and no exp overflows.
 
     Where a row holds NaN, so does what is left of it.
     """

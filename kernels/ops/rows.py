@@ -14,7 +14,7 @@ from fastnn.kernels.runtime.intrinsics import add_in_lanes
 def sum_rows(dy: Array, d_bias: Array) -> None:
     """Gradient of a bias: ``d_bias[j]`` is the sum of ``dy[:, j]``.
 
-    Of short rows, several are added as one long one, which is folded in the end.
+    Short rows are added several at a time, as one long row, which is folded at the end.
     """
     rows, n = rows_at_once(dy), dy.shape[1]
     flat = dy.reshape(-1)

@@ -1,1 +1,1 @@
-"""The engine room: compiling, programs of compiled ops, threads, the floating-point mode."""
+"""What runs ops: compiling, programs of compiled ops, threads, the floating-point mode."""

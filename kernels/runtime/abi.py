@@ -1,15 +1,15 @@
-"""Ops as C functions of one kind: ``void op(int64 *record)``.
+"""Ops as C functions of one signature: ``void op(int64 *record)``.
 
-Numba hands an array over as seven values and more, so that compiled code can call an op only if
-it knows, when it is compiled itself, which one it is and what it takes. A plan is known later:
-when there is a network. So an op gets an entry point, which looks the same for all of them: it
-reads the arguments from an *argument record*, of 8-byte slots. An array is its address, its shape
+Numba passes an array as seven values or more, so that compiled code can call only an op that is
+known, with the types of its arguments, when that code is compiled. A plan is known later, once
+there is a network. So each op gets an entry point of the same signature, which reads the arguments
+from an *argument record* of 8-byte slots. An array is its address, its shape
 and its strides; a number is its value. To call an op takes two addresses and no types, and a plan
 becomes a list of such pairs (`fastnn.kernels.runtime.program`).
 
 An entry point is compiled once for an op and the types of its arguments, whatever the network,
-and kept on disk. It holds all of the op, whose other form, the one that Python calls with arrays,
-is neither compiled nor loaded for it.
+and kept on disk. It contains the whole op; the version that Python calls with arrays is neither
+compiled nor loaded for it.
 """
 
 from collections.abc import Callable, Sequence
@@ -91,7 +91,7 @@ def _kind(argument: object, strided: bool) -> NumbaType:
 @cache
 def _compile(op: Dispatcher, kinds: tuple[NumbaType, ...]) -> Any:  # noqa: ANN401
     known_as = identity(op.py_func)
-    key = f"{known_as or id(op)} {kinds}"
+    key = f"{known_as or id(op)} {op.targetoptions} {kinds}"
     _ops[key] = _without_wrappers(op), kinds
 
     def enter(record: int) -> None:
@@ -127,6 +127,7 @@ def _call_with_record(typing_context: Any, record: NumbaType, key: NumbaType) ->
             load = _load_array if is_array else _load_number
             arguments.append(load(context, builder, kind, slots))
             slots = _after(builder, slots, 1 + 2 * kind.ndim if is_array else 1)
+        # What a parameter `*args` takes comes as one tuple.
         fixed = len(signature.args) - 1
         if isinstance(signature.args[-1], types.StarArgTuple | types.StarArgUniTuple):
             rest = context.make_tuple(builder, signature.args[-1], arguments[fixed:])

@@ -98,8 +98,8 @@ def _flush_bits(typing_context: object) -> Definition:
 def exchange_mode(mode: int) -> int:
     """Take on a mode; return the one before, for `restore_mode`.
 
-    Work for several threads begins so on each, with the mode of the thread that asked for it:
-    they all flush denormals, or none.
+    Work for several threads begins with this on each of them, with the mode of the thread that
+    asked for it: all flush denormals, or none does.
     """
     before: int = read_mode()
     _write_mode(mode)

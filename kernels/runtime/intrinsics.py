@@ -1,6 +1,6 @@
-"""What compiled ops need and Python has no word for: one small function each.
+"""What compiled ops need and Python lacks: one small function each.
 
-All take and give single numbers, float32 or float64; in a loop LLVM makes vectors of them. Each
+All take and return single numbers, float32 or float64; in a loop LLVM makes vectors of them. Each
 has a twin in plain Python, which takes its place under ``NUMBA_DISABLE_JIT``.
 """
 
@@ -69,7 +69,7 @@ def fma(typing_context: object, x: NumbaType, y: NumbaType, z: NumbaType) -> Def
 
 @with_twin(lambda coefficients, x: reduce(lambda sum, c: sum * x + c, coefficients))
 def polynomial(typing_context: object, coefficients: NumbaType, x: NumbaType) -> Definition:
-    """Evaluate a polynomial, of which a tuple holds the coefficient of the highest power first."""
+    """Evaluate a polynomial from the tuple of its coefficients, the highest power first."""
 
     def emit(builder: ir.IRBuilder, table: ir.Value, x: ir.Value) -> ir.Value:
         result, *others = (builder.extract_value(table, i) for i in range(coefficients.count))

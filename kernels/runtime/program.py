@@ -47,7 +47,7 @@ class Program:
         The address of an entry point, and the arguments it is called with each time. Arrays are
         read and written where they are; numbers keep the value that they have now. The lines of a
         program among them are run side by side, each on a thread of its own, as far as the number
-        of threads that is set by then allows.
+        of threads allows that is set when it runs.
 
     """
 
@@ -214,7 +214,7 @@ def _run_bound(code: Integers, x: Array, out: Array) -> bool:
 
 @cache
 def _compile_bound(dtype: np.dtype[np.floating]) -> Callable[[Integers, Array, Array], bool]:
-    """Compile `_run_bound` for one dtype, and for nothing else that may come."""
+    """Compile `_run_bound` for arrays of one dtype; any others are a TypeError."""
     matrix = types.Array(numba.from_dtype(dtype), 2, "C")
     signature = types.boolean(types.Array(types.int64, 1, "C"), matrix, matrix)
     return compiled_for(signature, _run_bound)

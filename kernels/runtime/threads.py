@@ -2,7 +2,7 @@
 
 Both have a number of their own, and of different kinds: BLAS keeps one for the process, Numba
 one for each Python thread. The number here is the process's. Setting it sets both, and a
-kernel of this package that uses threads asks here for it, on whichever Python thread it runs.
+kernel of this package that uses threads asks here for it, on any Python thread.
 
 Numba's threads come from one of three libraries, its *threading layers*. Importing this module
 chooses OpenMP, whose threads wake fastest; ``NUMBA_THREADING_LAYER`` and
@@ -14,7 +14,7 @@ logger ``fastnn.kernels.runtime.threads`` says so.
 An idle thread of OpenMP *spins* for a while, so that the next launch finds it awake, and then
 sleeps, so that it is out of the way of others. GNU's library spins for milliseconds, and a launch
 takes as long whenever the system puts the thread that it wakes on the core of the one that waits
-for it, or when BLAS, whose threads spin as well, is used by turns. The default here is a tenth of
+for it, or when BLAS, whose threads spin as well, is used in between. The default here is a tenth of
 a millisecond or two: about what it takes to wake a thread, and longer than the pauses between the
 products of a training step. ``GOMP_SPINCOUNT`` and ``OMP_WAIT_POLICY`` in the environment take
 precedence.
@@ -165,7 +165,7 @@ def load_threads() -> None:
 
 
 def get_num_threads() -> int:
-    """Return the number last set, in whichever Python thread.
+    """Return the number last set, by any Python thread.
 
     Before the first call of `set_num_threads` it is all that are allowed; BLAS then still has
     its own default, which is the number of cores unless the environment says otherwise

@@ -1,7 +1,7 @@
 """Emit vector instructions, for code that is generated.
 
-LLVM's vectoriser may or may not find the vectors in a loop. Here they are written down: `Vectors`
-emits LLVM's vector instructions of one width.
+LLVM's vectorizer may or may not find the vectors in a loop. Here they are explicit: `Vectors` emits
+LLVM's vector instructions of one width.
 
 In generated code an address is an integer, and offsets and strides are in bytes, since a stride of
 a NumPy array may be any number of them. For the same reason no alignment is assumed.

@@ -37,7 +37,7 @@ from fastnn.kernels.testing.trials import (
 
 Shape = tuple[int, int, int]  # (m, k, n)
 
-MIN_AFFORDABLE = 1000  # multiplications that any kernel is asked for
+MIN_AFFORDABLE = 1000  # multiplications: a product that any kernel can be asked for
 AFFORDABLE_PART = 0.01  # of `Kernel.max_multiplications`
 _EDGES = [size + d for size in (128, 256, 512, 1024) for d in (-1, 0, 1)]
 _SHAPES: list[Shape] = [
@@ -52,8 +52,8 @@ _SHAPES: list[Shape] = [
 def check_product(kernel: Kernel, a: Array, b: Array, out: Array, every: int = 1) -> None:
     """Check one product against wider arithmetic, and that the operands are unchanged.
 
-    Wider arithmetic may be slow. Of a large product, one row in `every` can be compared, and the
-    others only searched for NaN, of which `out` is to be full before.
+    Wider arithmetic is slow, so of a large product one row in `every` may be compared, and the
+    others only searched for NaN, with which `out` must be filled beforehand.
     """
     verify(kernel, a, b, out, partial(close, every=every))
 

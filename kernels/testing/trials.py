@@ -261,7 +261,7 @@ def _plainer(values: Array, singly: bool) -> Iterator[Array]:
 
 
 def _smaller(size: int) -> Iterator[npt.NDArray[np.intp]]:
-    """Yield indices up to `size` without a run of them, of half their number down to one."""
+    """Yield the indices below `size` with a run left out, from half of them down to one."""
     without = size // 2
     while without:
         for start in range(0, size, without):

@@ -1,7 +1,7 @@
 """The pages that asv makes of its results, as a browser shows them.
 
-asv's page takes its libraries from other servers. Tests that did so would test these servers:
-here npm installs the same libraries, and a copy of the page takes them from beside itself.
+asv's page loads libraries from public servers, which these tests would then depend on. Instead, npm
+installs the same libraries once, and a copy of the page loads them from beside itself.
 """
 
 import json
@@ -21,8 +21,10 @@ from asv.util import load_json
 
 from tests.browser import open_page
 
+pytestmark = [pytest.mark.browser, pytest.mark.network, pytest.mark.slow]
+
 ROOT = Path(__file__).parents[2]
-# What asv's page asks others for, by the last part of the address, and what has it for npm.
+# By the last part of the address that asv's page has, the file of an npm package.
 LIBRARIES = {
     "jquery-3.3.1.min.js": "jquery/dist/jquery.min.js",
     "jquery.flot.min.js": "jquery.flot/jquery.flot.js",
@@ -52,9 +54,10 @@ def run(*command, **environment):
 
 
 def configured(directory):
-    """Write asv's configuration as it is here, for results of a repository of one commit."""
+    """Write the project's asv configuration for another repository, which has one commit."""
     settings = load_json(str(ROOT / "asv.conf.json"), js_comments=True)
-    settings |= {"repo": str(directory / "repository"), "benchmark_dir": str(ROOT / "benchmarks")}
+    settings["repo"] = str(directory / "repository")
+    settings["benchmark_dir"] = str(ROOT / settings["benchmark_dir"])
     path = directory / "asv.conf.json"
     path.write_text(json.dumps(settings), encoding="utf-8")
     identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
@@ -65,7 +68,7 @@ def configured(directory):
 
 @pytest.fixture(scope="module")
 def libraries(request):
-    """A folder with npm's packages; kept, so that they are fetched once."""
+    """A folder with the npm packages, kept so that they are fetched once."""
     folder = Path(request.config.cache.mkdir("asv-site"))
     if not all((folder / "node_modules" / path).exists() for path in LIBRARIES.values()):
         npm = shutil.which("npm")
@@ -81,11 +84,11 @@ def libraries(request):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, libraries):
-    """The address of a site that asv made of one quick run, and that needs nothing else."""
+    """The address of a site that asv made of one quick run, which needs no other server."""
     directory = tmp_path_factory.mktemp("asv")
     asv = Path(sys.executable).with_name("asv")
     config = ("--config", configured(directory))
-    # asv describes the machine in the home directory, and takes PYTHONPATH under its own name.
+    # asv keeps its description of the machine in HOME, and passes on ASV_PYTHONPATH only.
     home = {"HOME": str(directory), "ASV_PYTHONPATH": str(ROOT)}
     run(str(asv), "machine", "--yes", *config, **home)
     once = ("--python=same", "--quick", "--set-commit-hash", "HEAD", "--bench", CHOSEN)
@@ -132,7 +135,7 @@ DRAWN = """() => {
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_graph_shows_a_line_for_each_kernel_over_the_size(browser, site, width):
+def test_asv_graph_shows_a_line_for_each_kernel_over_the_size(browser, site, width):
     page, errors = open_page(browser, graph_address(site), width)
     page.locator("#main-graph canvas").first.wait_for()
     assert page.locator("#main-graph").bounding_box()["width"] > 0.7 * width
@@ -155,7 +158,7 @@ def test_graph_shows_a_line_for_each_kernel_over_the_size(browser, site, width):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_graph_over_commits_is_drawn_too(browser, site, width):
+def test_asv_graph_is_drawn_over_commits(browser, site, width):
     page, errors = open_page(browser, graph_address(site, **{"x-axis": "commit"}), width)
     page.locator("#main-graph canvas").first.wait_for()
     assert page.evaluate(DRAWN)["axis"] == "commits"
@@ -164,7 +167,7 @@ def test_graph_over_commits_is_drawn_too(browser, site, width):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_list_names_what_was_measured(browser, site, width):
+def test_asv_list_names_what_was_measured(browser, site, width):
     page, errors = open_page(browser, f"{site}#/summarylist", width)
     row = page.get_by_role("row", name="product of squares, n × n ('numba', 64, 'float32', 1)")
     assert re.search(r"\d[mμn]s", row.inner_text())

@@ -1,4 +1,4 @@
-"""The table of bars: what it holds, when a bar holds. Figures themselves decide no test."""
+"""`benchmarks.products`: its products, its table, its rows. Figures themselves decide no test."""
 
 import json
 
@@ -7,39 +7,43 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from benchmarks import bars, products
-from benchmarks.bars import Outcome
+from benchmarks import products
+from benchmarks.products import ROWS, LaidOut, Outcome, Row, measure
+from benchmarks.suites.layouts import LAYOUTS
 from fastnn import kernels
+from fastnn.kernels import Kernel
 from fastnn.kernels.measuring.timing import Spread
-from fastnn.study.products import Product, VerificationError
+from fastnn.study.products import Product, Timing, VerificationError, squares
+
+WRONG = Kernel("numba", "", lambda a, b, out: out.fill(0))
 
 
-def outcome(*medians, **limits):
+def outcome(*medians):
     ratios = {str(i): Spread(m - 0.1, m, m + 0.1) for i, m in enumerate(medians)}
-    return Outcome("work", "float32", 1, ratios, **limits)
+    return Outcome("work", "float32", 1, ratios, ratios)
 
 
 @pytest.fixture
-def command():
+def command(quiet, monkeypatch):
+    monkeypatch.setattr(products, "QUICK_FACTOR", 0.02)
     app = typer.Typer()
     app.command()(products.main)
     return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
 
 
-def test_a_bar_holds_for_the_mean_and_for_every_shape():
-    assert outcome(1.0, 4.0).mean == pytest.approx(2.0)
-    assert outcome(1.0, 4.0).worst == ("0", Spread(0.9, 1.0, 1.1))
-    assert outcome(1.0, 4.0, mean_bar=1.99, worst_bar=1.0).holds
-    assert not outcome(1.0, 4.0, mean_bar=2.01).holds
-    assert not outcome(1.0, 4.0, worst_bar=1.01).holds
+def test_outcome_has_the_geometric_mean_and_the_lowest():
+    found = outcome(4.0, 1.0)
+    assert found.mean == pytest.approx(2.0)
+    assert found.lowest(1) == [("1", Spread(0.9, 1.0, 1.1))]
+    assert found.report()["worst"] == {"shape": "1", "low": 0.9, "median": 1.0, "high": 1.1}
 
 
-def test_the_spread_is_that_of_a_typical_shape():
+def test_outcome_has_the_spread_of_a_typical_product():
     assert outcome(1.0, 2.0, 20.0).spread == pytest.approx(0.1)
 
 
-def test_network_products_are_those_of_the_issue_each_once():
-    found = products.network_products(products.BATCHES)
+def test_network_products_are_those_of_the_networks_each_once():
+    found = products.network_products(quick=False)
     assert len(found) == len(set(found)) == 7 * 9 * 3
     assert Product(1, 784, 128) in found
     assert Product(512, 1024, 10, "a") in found
@@ -47,8 +51,8 @@ def test_network_products_are_those_of_the_issue_each_once():
 
 
 def test_random_products_are_the_same_every_time_and_within_limits():
-    found = products.random_products(200)
-    assert found == products.random_products(200)
+    found = products.random_products(quick=False)
+    assert found == products.random_products(quick=False)
     sizes = [size for product in found for size in (product.m, product.k, product.n)]
     assert min(sizes) >= 1
     assert max(sizes) <= 1024
@@ -56,24 +60,34 @@ def test_random_products_are_the_same_every_time_and_within_limits():
     assert {product.transposed for product in found} == {"", "a", "b"}
 
 
-def test_the_lowest_are_measured_again_and_the_new_figure_counts(monkeypatch):
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_laid_out_operands_hold_the_same_numbers(layout):
+    product = LaidOut(3, 4, 5, layout=layout)
+    assert str(product) == layout
+    operands = zip(product.operands("float32"), Product(3, 4, 5).operands("float32"), strict=True)
+    for ours, contiguous in operands:
+        np.testing.assert_array_equal(ours, contiguous)
+
+
+def test_measure_measures_the_lowest_again_and_the_new_figure_counts(monkeypatch, quiet):
     asked = []
 
-    def measure(cases, seconds, threads):
-        asked.append([case.name for case in cases])
-        return [np.array([[1.0, len(asked) * (1 + int(case.name))]]) for case in cases]
+    def measure_kernel(kernel, chosen, dtype, **options):
+        asked.append([product.n for product in chosen])
+        return [
+            Timing("numba", p, np.ones(1), np.array([len(asked) * (1.0 + p.n)])) for p in chosen
+        ]
 
-    monkeypatch.setattr(products.timing, "measure", measure)
-    cases = [products.Case(str(number), ()) for number in range(20)]
-    ratios = products.speeds(cases, products.Options(quick=True, threads=1), 1)
-    assert asked == [[str(i) for i in range(20)], [str(i) for i in range(products.LOWEST)]]
-    assert ratios["0"].median == 2
-    assert ratios["19"].median == 20
+    monkeypatch.setattr(products, "measure_kernel", measure_kernel)
+    row = Row("", lambda quick: squares(*range(1, 21)), dtypes=("float32",))
+    (found,) = measure(row, threads=1, quick=True)
+    assert asked == [list(range(1, 21)), list(range(1, products.REMEASURED + 1))]
+    assert found.ratios["1×1·1×1"].median == 2 * 2
+    assert found.ratios["20×20·20×20"].median == 21
 
 
-def test_the_command_prints_bars_and_worst_shapes_and_writes_json(command, tmp_path, monkeypatch):
-    monkeypatch.setattr(products.Options, "seconds", 0.002)
-    path = tmp_path / "bars.json"
+def test_command_prints_tables_and_writes_json(command, tmp_path):
+    path = tmp_path / "products.json"
     result = command("--quick", "--rows", "overhead,layouts", "--threads", 1, "--json", path)
     assert result.exit_code == 0, result.output
     report = json.loads(path.read_text())
@@ -85,33 +99,40 @@ def test_the_command_prints_bars_and_worst_shapes_and_writes_json(command, tmp_p
     ]
     for each in report["outcomes"]:
         assert each["work"] in result.output
-        assert isinstance(each["holds"], bool)
+        assert each["mean"] > 0
+        assert 0 < each["share"] < 2
     assert "every 2nd row" in result.output
     assert report["machine"]["blas"]["architecture"] in result.output
 
 
-def test_a_row_that_fails_leaves_the_others(command, monkeypatch):
-    def failing(options):
+def test_rows_for_several_threads_are_measured_on_one_too(monkeypatch, quiet):
+    monkeypatch.setattr(products, "LARGE_SIDES", (32, 64, 96))
+    monkeypatch.setattr(products, "QUICK_FACTOR", 0.0)
+    threads = kernels.get_num_threads()
+    found = list(measure(ROWS["large"], threads, quick=True))
+    assert [each.threads for each in found] == sorted({1, threads})
+    for each in found:
+        assert list(each.ratios) == list(each.shares) == ["32×32·32×32", "64×64·64×64"]
+
+
+def test_command_prints_the_other_rows_where_one_fails(command, monkeypatch):
+    def failing(quick):
         raise VerificationError("not timed")
 
-    monkeypatch.setattr(products.Options, "seconds", 0.002)
-    monkeypatch.setitem(products.ROWS, "squares", failing)
+    monkeypatch.setitem(ROWS, "squares", Row("squares", failing))
     result = command("--quick", "--rows", "squares,overhead")
     assert result.exit_code == 1
     assert "call overhead" in result.output
     assert "squares: not timed" in result.output
 
 
-def test_a_wrong_kernel_gets_no_figure(monkeypatch):
-    def wrong(a, b, out):
-        out.fill(0)
-
-    monkeypatch.setattr(kernels, "LADDER", (kernels.Kernel("numba", "", wrong), kernels.LADDER[-1]))
+def test_wrong_kernel_gets_no_figure(monkeypatch, quiet):
+    monkeypatch.setitem(kernels.LADDER, "numba", f"{__name__}:WRONG")
     with pytest.raises(VerificationError):
-        list(products.squares(products.Options(quick=True, threads=1)))
+        list(measure(ROWS["squares"], threads=1, quick=True))
 
 
-def test_the_row_on_avx2_has_both_libraries_held_to_it(monkeypatch):
+def test_avx2_holds_both_libraries_to_it(monkeypatch):
     seen = {}
 
     def run(command, **options):
@@ -122,18 +143,13 @@ def test_the_row_on_avx2_has_both_libraries_held_to_it(monkeypatch):
         return products.subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(products.subprocess, "run", run)
-    (found,) = products.avx2(products.Options(quick=True, threads=2))
+    (found,) = products.measure_avx2(quick=True)
     assert (seen["NUMBA_CPU_NAME"], seen["OPENBLAS_CORETYPE"]) == ("haswell", "Haswell")
-    assert found.holds
+    assert found.work == "network shapes, AVX2"
     assert found.ratios == outcome(1.5).ratios
 
 
-def test_unknown_rows_are_refused(command):
+def test_command_refuses_unknown_rows(command):
     result = command("--rows", "cubes")
     assert result.exit_code == 2
     assert "no rows cubes" in result.output
-
-
-def test_a_missing_bar_is_a_dash():
-    assert bars.bar(None) == "–"
-    assert bars.bar(0.9) == "0.90"

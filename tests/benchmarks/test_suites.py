@@ -164,13 +164,26 @@ def test_product_with_a_kernel_that_a_commit_lacks_is_skipped():
         common.product("unheard-of", (2, 2, 2), "float32")
 
 
-def test_training_step_leaves_the_weights_so_that_calls_repeat():
-    plan = common.training_step("numpy", "64-128-10", "sgd", 64)
-    update = next(call for call in plan.calls if call.part == "update")
-    parameters = next(arg for arg in update.args if np.ndim(arg) == 1 and np.size(arg) > 1)
-    before = parameters.copy()
-    plan.run()
-    np.testing.assert_array_equal(parameters, before)
+def weights_before_and_after_a_step(optimizer):
+    common.training_step.cache_clear()
+    step = common.training_step("numpy", "64-128-10", optimizer, 64)
+    *_, update = step.plan.calls
+    assert update.name == optimizer
+    weights = update.args[-1]
+    before = weights.copy()
+    step.run()
+    return before, weights
+
+
+@pytest.mark.parametrize("optimizer", training.OPTIMIZERS)
+def test_training_step_leaves_the_weights_so_that_calls_repeat(optimizer, monkeypatch):
+    before, after = weights_before_and_after_a_step(optimizer)
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-25)  # biases begin at 0
+    learning = common.new_optimizer(optimizer, 0.1)
+    monkeypatch.setattr(common, "new_optimizer", lambda *_: learning)
+    before, after = weights_before_and_after_a_step(optimizer)
+    assert np.abs(after - before).max() > 1e-3
+    common.training_step.cache_clear()
 
 
 def run_python(code, **env):

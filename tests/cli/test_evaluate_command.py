@@ -46,7 +46,7 @@ def test_model_refuses_data_that_do_not_fit_the_network(fastnn, digits_run, comm
         (lambda content: content[:-100], "not a whole safetensors"),
         (lambda content: content[:5], "not a whole safetensors"),
         (lambda content: b"<html>", "not a whole safetensors"),
-        (lambda content: content.replace(b"ReLU", b"Lure"), "does not hold a FastNN network"),
+        (lambda content: content.replace(b"ReLU", b"Lure"), "a layer Lure"),
         (
             lambda content: content.replace(b'n_in\\": 16', b'n_in\\": 17'),
             "does not hold a FastNN network",

@@ -1,4 +1,4 @@
-"""``fastnn report``: a page is written, and nobody's file is lost to it."""
+"""``fastnn report``: it writes a page, and overwrites nothing but reports."""
 
 import subprocess
 import sys
@@ -7,13 +7,12 @@ import pytest
 
 from fastnn.cli.report import check_replaceable
 from fastnn.experiments.settings import ExperimentError
-from fastnn.study.report import measurements
+from fastnn.study.report import measurements, require
 from fastnn.study.report.page import GENERATOR
-from fastnn.study.report.requirements import require
 from tests.study.report.conftest import TINY, machine_measured_shortly
 
 
-def test_it_writes_a_page_and_replaces_an_older_one(fastnn, tmp_path, monkeypatch):
+def test_report_writes_a_page_and_replaces_an_older_one(fastnn, tmp_path, monkeypatch):
     monkeypatch.setattr(measurements, "QUICK", TINY)
     out = tmp_path / "report.html"
     arguments = ("--quick", "--out", out, "--kernels", "numpy", "--hidden", "4", "--epochs", "2")
@@ -30,7 +29,7 @@ def test_it_writes_a_page_and_replaces_an_older_one(fastnn, tmp_path, monkeypatc
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_what_is_no_report_is_not_overwritten(fastnn, tmp_path):
+def test_report_does_not_overwrite_other_files(fastnn, tmp_path):
     mine = tmp_path / "thesis.html"
     mine.write_text("<html>three years of work</html>")
     fastnn("report", "--out", mine).assert_error("thesis.html", "not overwritten")
@@ -39,11 +38,11 @@ def test_what_is_no_report_is_not_overwritten(fastnn, tmp_path):
         check_replaceable(tmp_path, GENERATOR)
 
 
-def test_a_directory_that_is_not_there(fastnn, tmp_path):
-    fastnn("report", "--out", tmp_path / "no" / "page.html").assert_error("is no directory")
+def test_report_needs_a_directory_that_exists(fastnn, tmp_path):
+    fastnn("report", "--out", tmp_path / "no" / "page.html").assert_error("not a directory")
 
 
-def test_what_is_missing_is_named(monkeypatch):
+def test_require_names_what_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.delitem(sys.modules, "fastnn.study.report.drawing")
     with pytest.raises(ValueError, match=r"matplotlib.*\[report\]"):

@@ -10,8 +10,8 @@ import pytest
 
 from fastnn import kernels
 from fastnn.checkpoint import load_network
-from fastnn.datasets import load
 from fastnn.data import GRADIENT_DESCENTS
+from fastnn.datasets import load
 from fastnn.experiments.directory import FILES
 from fastnn.optimizers import OPTIMIZERS
 
@@ -120,7 +120,7 @@ def test_train_repeats_a_run_with_the_same_seed(fastnn):
 def test_train_text_names_the_network_and_ends_with_the_accuracy(process):
     result = process("train", *SMALL)
     lines = result.out.splitlines()
-    assert (result.status, result.err) == (0, "")  # no bar where stderr is no terminal
+    assert (result.status, result.err) == (0, "")  # no bar: stderr is not a terminal
     assert "\x1b" not in result.out
     assert lines[0] == f"digits: {load('digits').description}"
     assert "64-8-10 network, 610 parameters in float32, kernel numpy" in lines[1]

@@ -47,29 +47,6 @@ def test_resume_to_more_epochs_gives_the_run_that_was_never_stopped(fastnn, tmp_
     assert json.loads((parts / "run.json").read_text()) == report
 
 
-def test_a_kernel_from_a_file_is_found_from_another_directory(fastnn, tmp_path, monkeypatch):
-    file = tmp_path / "mine.py"
-    file.write_text(
-        "import numpy as np\nfrom kernels import Kernel\nMINE = Kernel('mine', '', np.matmul)\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    options = ("--hidden", 6, "--kernel", "mine.py:MINE", "--epochs")
-    for epochs, run in ((3, "whole"), (2, "parts")):
-        assert fastnn("train", *options, epochs, "--out", run).status == 0
-    monkeypatch.chdir("/")
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    report = fastnn("train", "--resume", parts, "--epochs", 3, "--json").json
-    assert (report["kernel"], report["settings"]["kernel"]) == ("mine", f"{file}:MINE")
-    assert weights(parts) == weights(whole)
-
-    fastnn("evaluate", parts).assert_error(f"{file}:MINE", "--kernel")  # runs no code unasked
-    for kernel in (f"{file}:MINE", "numpy"):
-        found = fastnn("evaluate", parts, "--kernel", kernel, "--json").json
-        assert found["test_accuracy"] == report["test_accuracy"]
-    file.unlink()
-    fastnn("train", "--resume", parts, "--epochs", 4).assert_error(str(file), "No such file")
-
-
 def test_resume_still_flushes_denormals(fastnn, tmp_path):
     """Where all features are 0, weights decay by half in each step, for hundreds of steps."""
     (tmp_path / "zeros.csv").write_text("".join(f"0,{i % 2}\n" for i in range(20)))

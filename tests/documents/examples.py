@@ -22,7 +22,8 @@ ROWS = 20  # times that the rows of a CSV file are repeated, for enough to train
 
 def fastnn_commands(shell):
     """Return the lines of FastNN's own in a block of shell, as written but for ``.venv/bin/``."""
-    parts = [part.strip() for line in shell.splitlines() for part in line.split("&&")]
+    lines = re.sub(r"\\\n\s*", "", shell).splitlines()
+    parts = [part.strip() for line in lines for part in line.split("&&")]
     parts = [part.removeprefix(".venv/bin/") for part in parts]
     return [part for part in parts if re.match(r"(env (-u \w+ )+|[A-Z_]+=\S+ )?fastnn ", part)]
 

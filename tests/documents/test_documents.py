@@ -99,8 +99,9 @@ def test_fastnn_command_parses(line):
     arguments = shlex.split(line.partition("fastnn ")[2], comments=True)
     while hasattr(command, "commands") and arguments and not arguments[0].startswith("-"):
         command = command.commands[arguments.pop(0)]
-    with suppress(typer.Exit):  # --help has been found
-        command.make_context(command.name, arguments)
+    if arguments:  # without any it may be a mention
+        with suppress(typer.Exit):  # --help has been found
+            command.make_context(command.name, arguments)
 
 
 def test_a_wrong_flag_would_not_parse():

@@ -8,14 +8,13 @@ from hypothesis import strategies as st
 from fastnn import kernels
 from fastnn.data import GRADIENT_DESCENTS
 from fastnn.experiments.settings import (
-    HIDDEN_LAYERS,
     SETTINGS,
     Experiment,
     ExperimentError,
     read_settings,
 )
 from fastnn.initializers import INITIALIZERS
-from fastnn.layers import ACTIVATIONS
+from fastnn.layers import ACTIVATIONS, HIDDEN_LAYERS
 from fastnn.losses import LOSSES
 from fastnn.optimizers import OPTIMIZERS
 from fastnn.plan import ENGINES

@@ -13,10 +13,13 @@ from fastnn import (
     SGD,
     Adam,
     Dense,
+    Loss,
     Sequential,
+    TerminateOnNaN,
     evaluate,
     fit,
     load_network,
+    op,
     save_network,
 )
 from fastnn.checkpoint import load_training, save_training
@@ -57,7 +60,7 @@ def test_each_is_written_in_under_30_lines(name):
 @pytest.mark.parametrize("kernel", [*KERNELS, "outer"])
 def test_gradients_of_a_layer_an_activation_and_a_loss_are_right(kernel):
     net = network(mine("kernel") if kernel == "outer" else kernel)
-    assert largest_error(net, X[:20], Y[:20], mine("loss")()) < TOLERANCE
+    assert largest_error(net, mine("loss")(), X[:20], Y[:20]) < TOLERANCE
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -252,3 +255,33 @@ def test_a_network_of_known_parts_is_not_disturbed_by_them():
         fit(net, X, LABELS, loss="cross-entropy", optimizer=Adam(), epochs=2)[-1].loss
         < first[0].loss
     )
+
+
+@op
+def diverging(outputs, targets, totals, d_outputs):
+    totals[0] += targets.max()
+    d_outputs[:, :] = 0
+
+
+class Diverging(Loss):
+    """Infinite from the batch on whose targets are so."""
+
+    op = diverging
+    has_accuracy = False
+
+    def targets(self, y, n_outputs, dtype):
+        return np.asarray(y, dtype)
+
+
+def test_terminate_on_nan_names_the_step_under_a_loss_of_ones_own():
+    y = Y.copy()
+    y[70] = np.inf  # in the third batch
+    history = fit(
+        Sequential([Dense(6, 2)]),
+        *(X, y),
+        loss=Diverging(),
+        optimizer="sgd",
+        shuffle=False,
+        callbacks=[TerminateOnNaN()],
+    )
+    assert "at step 3 of 7" in history.stopped

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def run_python():
-    """Run a script in a fresh interpreter, with more in its environment; return what it prints."""
+    """Run a script in a new process, with additions to the environment; return what it prints."""
 
     def run(script, **environment):
         result = subprocess.run(
@@ -31,7 +31,7 @@ def run_python():
 
 @pytest.fixture(scope="session")
 def run_side_by_side(run_python):
-    """Run scripts, each with its environment, at the same time: what compiles for seconds."""
+    """Run scripts, each with its environment, at the same time, since they compile for seconds."""
 
     def run(*calls):
         with ThreadPoolExecutor() as pool:

@@ -60,6 +60,25 @@ def test_find_reads_a_file_again(directory):
     assert find(f"{directory}/mine.py:MINE", Kernel).name == "another"
 
 
+def test_find_leads_to_one_class_until_the_file_changes(directory):
+    first = find_class(f"{directory}/mine.py:Tuned", Kernel)
+    assert find_class(f"{directory}/../{directory.name}/mine.py:Tuned", Kernel) is first
+    (directory / "mine.py").write_text(FILE + "\n")
+    assert find_class(f"{directory}/mine.py:Tuned", Kernel) is not first
+
+
+def test_find_says_where_a_syntax_error_is(directory):
+    (directory / "broken.py").write_text("x = 1\ndef f(:\n")
+    with pytest.raises(ValueError, match=r"SyntaxError: invalid syntax \(broken\.py, line 2\)$"):
+        find(f"{directory}/broken.py:MINE", Kernel)
+
+
+def test_find_says_that_a_file_ends_the_process(directory):
+    (directory / "broken.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(ValueError, match=r"cannot be imported: SystemExit: 3 \(.*, line 2\)"):
+        find(f"{directory}/broken.py:MINE", Kernel)
+
+
 def test_find_imports_a_module_in_the_working_directory(directory, monkeypatch):
     monkeypatch.chdir(directory)
     assert find("mine:MINE", Kernel).name == "mine"

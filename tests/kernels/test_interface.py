@@ -1,4 +1,4 @@
-"""The checked entrance: what it refuses, in which words, and what it lets through."""
+"""`Kernel.__call__`: what it refuses, in which words, and what it lets through."""
 
 import re
 
@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from fastnn import kernels
-
-LADDER = ["naive", "blocked", "numba-naive", "numba-blocked", "numba", "numpy"]
 
 
 def _zeros(*shape, dtype=np.float32):
@@ -47,8 +45,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-@pytest.mark.parametrize("name", LADDER)
-def test_refused_with_a_reason(name, case):
+@pytest.mark.parametrize("name", kernels.LADDER)
+def test_call_refuses_with_a_reason(name, case):
     arguments, error, words = REFUSED[case]
     with pytest.raises(error) as caught:
         kernels.get(name)(*arguments)
@@ -56,8 +54,8 @@ def test_refused_with_a_reason(name, case):
         assert re.search(re.escape(word), str(caught.value))
 
 
-@pytest.mark.parametrize("name", LADDER)
-def test_nothing_is_written_when_refused(name):
+@pytest.mark.parametrize("name", kernels.LADDER)
+def test_call_writes_nothing_when_it_refuses(name):
     buffer = np.arange(16, dtype=np.float64)
     a, b, out = buffer[:4].reshape(2, 2), np.eye(2), buffer[3:7].reshape(2, 2)
     with pytest.raises(ValueError, match="shares memory"):
@@ -65,8 +63,8 @@ def test_nothing_is_written_when_refused(name):
     np.testing.assert_array_equal(buffer, np.arange(16))
 
 
-@pytest.mark.parametrize("name", LADDER)
-def test_interleaved_arrays_do_not_overlap(name):
+@pytest.mark.parametrize("name", kernels.LADDER)
+def test_call_takes_interleaved_arrays(name):
     buffer = np.zeros((2, 4))
     a, out = buffer[:, ::2], buffer[:, 1::2]
     a[...] = [[1, 2], [3, 4]]
@@ -74,9 +72,9 @@ def test_interleaved_arrays_do_not_overlap(name):
     np.testing.assert_array_equal(buffer, [[1, 2, 2, 1], [3, 4, 4, 3]])
 
 
-@pytest.mark.parametrize("name", LADDER)
+@pytest.mark.parametrize("name", kernels.LADDER)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_out_is_returned_or_made(name, dtype):
+def test_call_returns_out_or_a_new_array(name, dtype):
     a, b = np.ones((2, 3), dtype), np.ones((3, 4), dtype)
     out = np.full((2, 4), np.nan, dtype)
     made = kernels.get(name)(a, b)
@@ -86,7 +84,7 @@ def test_out_is_returned_or_made(name, dtype):
     assert (out == 3).all()
 
 
-@pytest.mark.parametrize("name", LADDER)
-def test_an_operand_may_be_both(name):
+@pytest.mark.parametrize("name", kernels.LADDER)
+def test_call_takes_one_array_as_both_operands(name):
     a = np.array([[1.0, 2.0], [3.0, 4.0]])
     np.testing.assert_array_equal(kernels.get(name)(a, a.T), [[5, 11], [11, 25]])

@@ -1,7 +1,7 @@
 """The libraries, one module each, in the order of the table's columns.
 
 A module has a function for each kind of task that the library does, which takes a `Problem`.
-``training(problem, on_epoch)`` trains for ever and calls ``on_epoch(loss)`` after each epoch.
+``training(problem, on_epoch)`` trains without end and calls ``on_epoch(loss)`` after each epoch.
 ``gradient``, ``inference`` and ``fit`` return the function that is timed, which returns the loss
 and the gradients, the outputs, or the loss of each epoch. ``process`` returns a command that prints
 its test accuracy. ``memory`` trains for an epoch; without it, ``training`` does.

@@ -24,6 +24,6 @@ model = MLPClassifier(
     random_state=0,
 )
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore", ConvergenceWarning)  # so many epochs, no fewer
+    warnings.simplefilter("ignore", ConvergenceWarning)  # EPOCHS are enough
     model.fit(x_train, y_train)
 print(f"test accuracy {model.score(x_test, y_test):.4f}")

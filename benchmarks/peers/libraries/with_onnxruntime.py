@@ -1,4 +1,4 @@
-"""ONNX Runtime: the network as a graph of Gemm and Relu, with all optimisations on."""
+"""ONNX Runtime: the network as a graph of Gemm and Relu, with all optimizations on."""
 
 import os
 

@@ -1,7 +1,7 @@
 """scikit-learn's multilayer perceptrons; an epoch is one `partial_fit` on the shuffled samples.
 
 Weights, batches and order are those of the others. Two things differ: the penalty on the weights is
-computed although it is 0, and the regressor minimises half the squared error summed over the
+computed although it is 0, and the regressor minimizes half the squared error summed over the
 outputs, which the learning rate and Adam's epsilon make up for.
 """
 

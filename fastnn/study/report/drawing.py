@@ -21,19 +21,9 @@ INK, MUTED, LINE, SHADE = "#1c1c1e", "#6b6b70", "#e4e4e7", "#f1f1f3"
 # After Okabe and Ito, whose colours the colour-blind can tell apart.
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 PINK, YELLOW, SKY, GREY = "#b5558f", "#c98500", "#3f9fd8", "#77777c"
-VARIABLES = {
-    INK: "--ink",
-    MUTED: "--muted",
-    LINE: "--line",
-    SHADE: "--shade",
-    BLUE: "--blue",
-    ORANGE: "--orange",
-    GREEN: "--green",
-    PINK: "--pink",
-    YELLOW: "--yellow",
-    SKY: "--sky",
-    GREY: "--grey",
-}
+COLOURS = (INK, MUTED, LINE, SHADE, BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, GREY)
+_NAMES = "ink muted line shade blue orange green pink yellow sky grey"
+VARIABLES = {colour: f"--{name}" for colour, name in zip(COLOURS, _NAMES.split(), strict=True)}
 STYLE: Any = {
     "font.size": 10,
     "font.family": "sans-serif",

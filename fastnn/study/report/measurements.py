@@ -12,41 +12,21 @@ from fastnn.experiments.run import Run
 from fastnn.experiments.settings import Experiment
 from fastnn.study import REFERENCE, Progress
 from fastnn.study.comparison import Comparison, Contender
-from fastnn.study.products import measure_kernels, squares
+from fastnn.study.products import measure_kernel, squares
 from fastnn.training import StopTraining, Training
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured.
+    """How much is measured."""
 
-    Attributes
-    ----------
-    rounds : int
-        Of the comparison.
-    seconds : float
-        For a kernel in each round.
-    inference : tuple of int
-        Batch sizes.
-    sides : tuple of int
-        Of the square products.
-    product_seconds : float
-        For a kernel at each of these.
-    reach : float
-        The share of `Kernel.max_multiplications` up to which they are measured.
-    training_seconds : float
-        After which a training is stopped. A kernel that takes several times as long for an epoch
-        is not trained.
-
-    """
-
-    rounds: int
-    seconds: float
-    inference: tuple[int, ...]
-    sides: tuple[int, ...]
-    product_seconds: float
-    reach: float
-    training_seconds: float
+    rounds: int  # of the comparison
+    seconds: float  # for a kernel in each round
+    inference: tuple[int, ...]  # batch sizes
+    sides: tuple[int, ...]  # of the square products
+    product_seconds: float  # for a kernel at each of these
+    reach: float  # the share of `Kernel.max_multiplications` up to which they are measured
+    training_seconds: float  # after which a training is stopped
 
 
 THOROUGH = Effort(
@@ -120,15 +100,15 @@ class Study:
         comparison.verify()
         comparison.measure(progress)
         assert comparison.ceilings is not None
-        timings = measure_kernels(
-            [contender.net.kernel for contender in comparison.measured],
-            squares(*self.effort.sides),
-            dtype,
-            comparison.ceilings,
-            seconds=self.effort.product_seconds,
-            reach=self.effort.reach,
-            progress=lambda name: progress(f"{name}: square products"),
-        )
+        timings = []
+        for contender in comparison.measured:
+            progress(f"{contender.kernel}: square products")
+            timings += measure_kernel(
+                *(contender.net.kernel, squares(*self.effort.sides), dtype),
+                seconds=self.effort.product_seconds,
+                reach=self.effort.reach,
+            )
+            comparison.ceilings.remeasure_peak(dtype)
         peak = comparison.ceilings.peak(dtype)
         return {
             "date": datetime.now(UTC).isoformat(timespec="seconds"),

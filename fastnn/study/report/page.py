@@ -4,7 +4,7 @@ import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -29,13 +29,6 @@ SECTIONS = {
 }
 
 
-class Drawn(NamedTuple):
-    """A figure in SVG, and the data that it was drawn from."""
-
-    svg: str
-    data: Any
-
-
 def render(data: Report, history: Sequence[Report], command: str, *, quick: bool = False) -> str:
     """Return a report as one HTML page that needs no other file.
 
@@ -54,8 +47,22 @@ def render(data: Report, history: Sequence[Report], command: str, *, quick: bool
     comparison = data["comparison"]
     rows = measured(comparison)
     compared = tables.comparison_tables(rows)
-    past = {f"past-{_slug(each['benchmark'])}": each for each in history}
-    text: str = _template().render(
+    trainings = {
+        "curves": tables.curves_table(data["curves"]),
+        "descents": tables.descents_table(data["descents"]),
+    }
+    past = {"past-" + re.sub("[^a-z0-9]+", "-", h["benchmark"].lower()): h for h in history}
+    environment = Environment(
+        loader=FunctionLoader(_read), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters.update(
+        marked=_marked,
+        json_uri=_json_uri,
+        duration=duration,
+        percent=percent,
+        giga=lambda value: significant(value / 1e9),
+    )
+    text: str = environment.get_template("page.html").render(
         data=data,
         quick=quick,
         generator=GENERATOR,
@@ -65,14 +72,9 @@ def render(data: Report, history: Sequence[Report], command: str, *, quick: bool
         warnings=warnings(comparison),
         readings=readings(data),
         figures=_figures(data, past),
-        tables=compared
-        | {
-            "curves": tables.curves_table(data["curves"]),
-            "descents": tables.descents_table(data["descents"]),
-        },
+        tables=compared | trainings,
         lines={row["kernel"]: tables.lines_table(row) for row in slowest_and_quickest(rows)},
         past={name: each["benchmark"] for name, each in past.items()},
-        facts=_facts(data),
         skipped={r["kernel"]: r["skipped"] for r in comparison["kernels"] if r["skipped"]},
         extrapolated=tables.has_extrapolated(compared),
         stylesheet=_read("page.css"),
@@ -81,21 +83,8 @@ def render(data: Report, history: Sequence[Report], command: str, *, quick: bool
     return text
 
 
-def _template() -> Any:  # noqa: ANN401 - a template of Jinja's
-    environment = Environment(
-        loader=FunctionLoader(_read), autoescape=True, undefined=StrictUndefined
-    )
-    environment.filters["marked"] = _marked
-    environment.filters["json_uri"] = _json_uri
-    return environment.get_template("page.html")
-
-
 def _read(name: str) -> str:
     return (files("fastnn.study.report") / name).read_text(encoding="utf-8")
-
-
-def _slug(text: str) -> str:
-    return re.sub("[^a-z0-9]+", "-", text.lower())
 
 
 def _marked(text: str) -> Markup:
@@ -108,15 +97,15 @@ def _json_uri(data: Any) -> str:  # noqa: ANN401
     return "data:application/json;base64," + base64.b64encode(text.encode()).decode()
 
 
-def _figures(data: Report, past: Mapping[str, Report]) -> dict[str, Drawn]:
-    """Draw all figures, by name."""
-    drawn = {}
+def _figures(data: Report, past: Mapping[str, Report]) -> dict[str, tuple[str, Any]]:
+    """Draw all figures; return by name the SVG, and the data that it shows."""
+    drawn: dict[str, tuple[str, Any]] = {}
 
     def add(
         name: str,
         shown: Any,  # noqa: ANN401
         draw: Callable[..., object],
-        *arguments: Any,  # noqa: ANN401
+        *arguments: object,
         height: float = 3.6,
         legend: bool = True,
     ) -> None:
@@ -125,7 +114,7 @@ def _figures(data: Report, past: Mapping[str, Report]) -> dict[str, Drawn]:
             draw(axes, *arguments)
             if legend:
                 legend_below(figure, axes)
-            drawn[name] = Drawn(to_svg(figure, name), shown)
+            drawn[name] = to_svg(figure, name), shown
 
     def of_kernels(*keys: str) -> list[dict[str, Any]]:
         return [{key: row[key] for key in ("kernel", *keys)} for row in rows]
@@ -141,11 +130,11 @@ def _figures(data: Report, past: Mapping[str, Report]) -> dict[str, Drawn]:
     roofline = {"ceilings": ceilings, "kernels": of_kernels("lines")}
     add("roofline", roofline, figures.draw_roofline, comparison, speeds, height=4.2)
     add("inference", of_kernels("inference"), figures.draw_inference, comparison)
-    for over in ("epochs", "seconds"):
-        kernels = figures.kernel_curves(data["curves"])
-        add(f"curves-over-{over}", data["curves"], figures.draw_losses, kernels, over)
-        ways = figures.descent_curves(data["descents"])
-        add(f"descents-over-{over}", data["descents"], figures.draw_losses, ways, over)
+    trainings = {"curves": figures.kernel_curves, "descents": figures.descent_curves}
+    for name, curves in trainings.items():
+        for over in ("epochs", "seconds"):
+            shown = data[name]
+            add(f"{name}-over-{over}", shown, figures.draw_losses, curves(shown), over)
     answers = {f"after epoch {each['epoch']}": each["values"] for each in sine["answers"]}
     drawing = sine["x"], sine["target"], answers, sine["seen"]
     add("approximation", sine, figures.draw_sine, *drawing)
@@ -174,40 +163,3 @@ def _tiles(rows: list[Report]) -> list[tuple[str, str]]:
         (share, f"of the time of a step's calls are products under `{quick['kernel']}`"),
         (answer, f"for inference at a batch size of {size} under `{quick['kernel']}`"),
     ]
-
-
-def _facts(data: Report) -> list[tuple[str, str]]:
-    """Return what there is to know of the machine and the measurement."""
-    comparison = data["comparison"]
-    machine, versions, ceilings = (comparison[key] for key in ("machine", "versions", "ceilings"))
-    caches = machine["caches"].items()
-    dtypes = ("float32", "float64")
-    return [
-        ("processor", f"{machine['processor']}, {machine['cores']} cores, {machine['system']}"),
-        ("vector unit", machine["vector_unit"]),
-        ("caches", ", ".join(f"{name.upper()} {size // 1024:,} KiB" for name, size in caches)),
-        *((f"FMA peak, {dtype}", _spread(ceilings, dtype, "GFLOP/s")) for dtype in dtypes),
-        ("memory, read", _spread(ceilings, "read", "GB/s")),
-        ("memory, copied", _spread(ceilings, "copy", "GB/s")),
-        ("BLAS", " ".join(filter(None, machine["blas"].values()))),
-        ("threads", f"{comparison['threads']}, of every kernel that uses any, and of BLAS"),
-        ("dtype", comparison["dtype"]),
-        ("data", f"{comparison['data']}: {data['description']}"),
-        ("versions", ", ".join(f"{name} {number}" for name, number in versions.items())),
-        (
-            "verified",
-            f"losses of {comparison['steps_verified']} steps, which differ by "
-            f"{comparison['loss_difference']:.0e} at most, and the gradients of a batch",
-        ),
-        ("rounds", f"{comparison['rounds']}; medians, with quartiles in the data"),
-        ("noise", f"middle half of the noisiest step, {percent(comparison['noise'])} wide"),
-        ("measured", f"{data['date']}, in {duration(data['seconds'])}"),
-    ]
-
-
-def _spread(ceilings: Report, name: str, unit: str) -> str:
-    spread, threads = ceilings[name], ceilings["threads"]
-    low, median, high = (significant(spread[key] / 1e9) for key in ("low", "median", "high"))
-    return (
-        f"{median} {unit} on {threads} thread{'s' * (threads != 1)} (middle half {low} to {high})"
-    )

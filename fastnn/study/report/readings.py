@@ -19,7 +19,6 @@ def readings(data: Report) -> dict[str, str]:
     """Return the readings by the names of the figures that have one."""
     comparison = data["comparison"]
     return {
-        "ladder": ladder(comparison),
         "step": step(comparison),
         "speeds": speeds(data["speeds"]),
         "roofline": roofline(comparison),
@@ -27,16 +26,6 @@ def readings(data: Report) -> dict[str, str]:
         "curves-over-epochs": agreement(data["curves"]),
         "approximation": approximation(data["approximation"]),
     }
-
-
-def ladder(comparison: Report) -> str:
-    """Compare the ends of the ladder."""
-    slowest, quickest = slowest_and_quickest(measured(comparison))
-    first, last = (row["epoch_seconds"]["median"] for row in (slowest, quickest))
-    return (
-        f"From `{slowest['kernel']}` to `{quickest['kernel']}`, an epoch goes from "
-        f"{duration(first)} to {duration(last)}: a factor of {significant(first / last)}."
-    )
 
 
 def step(comparison: Report) -> str:
@@ -128,5 +117,5 @@ def warnings(comparison: Report) -> list[str]:
             f"{percent(comparison['noise'])} wide. Measure again at a quieter moment."
         )
     for name, value in comparison["blas_restraints"].items():
-        found.append(f"{name}={value} was set, which may hold BLAS below the processor.")
+        found.append(f"{name}={value} was set, which may slow BLAS down.")
     return found

@@ -1,4 +1,4 @@
-"""What becomes of the micro-kernel in machine code."""
+"""The machine code of the micro-kernel."""
 
 import json
 import re
@@ -12,16 +12,15 @@ SCRIPT = """
 import json
 import numpy as np
 from numba.core.caching import NullCache
-from fastnn.kernels.gemm import macrokernel as block
+from fastnn.kernels.gemm.blocksizes import VECTORS_IN_NR, blocksizes
+from fastnn.kernels.gemm.macrokernel import compile_gemm
 from fastnn.kernels.runtime import compiling
-from fastnn.kernels.gemm.blocksizes import tiling
 
 compiling._cache_of = lambda function: NullCache()  # what comes from disk has no assembly
 compiled = {}
 for dtype in map(np.dtype, ("float32", "float64")):
-    tiles = tiling(dtype.itemsize)
-    assembly = block.compile_block(dtype)._library.get_asm_str()
-    compiled[dtype.name] = tiles.mr, tiles.vectors, assembly
+    assembly = compile_gemm(dtype)._library.get_asm_str()
+    compiled[dtype.name] = blocksizes(dtype.itemsize).MR, VECTORS_IN_NR, assembly
 print(json.dumps(compiled))
 """
 
@@ -40,8 +39,8 @@ UNITS = {
 
 
 @pytest.fixture(scope="module")
-def blocks(run_side_by_side):
-    """Map each unit to what becomes of the block for each dtype: mr, vectors, assembly."""
+def compiled(run_side_by_side):
+    """Map each unit to what a process compiles for each dtype: MR, vectors in NR, assembly."""
     outputs = run_side_by_side(*((SCRIPT, unit.environment) for unit in UNITS.values()))
     return dict(zip(UNITS, map(json.loads, outputs), strict=True))
 
@@ -72,9 +71,9 @@ def innermost_loops(assembly, function):
     ]
 
 
-def test_a_loop_is_found():
+def test_innermost_loops_finds_a_loop():
     assembly = """
-tile:
+microkernel:
 \tmovq\t8(%rsp), %rax
 \tjmp\t.LBB1_1
 .LBB1_1:
@@ -84,20 +83,21 @@ tile:
 \tretq
 .LBB1_2:
 \tretq
-\t.size\ttile, .Lfunc_end1-tile
+\t.size\tmicrokernel, .Lfunc_end1-microkernel
 """
     expected = ["vfmadd231ps\t%zmm1, %zmm2, %zmm3", "decq\t%rdi", "jne\t.LBB1_1"]
-    assert innermost_loops(assembly, "tile") == [expected]
+    assert innermost_loops(assembly, "microkernel") == [expected]
 
 
 @only_x86
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", UNITS)
-def test_a_step_of_the_tile_is_vector_arithmetic_alone(blocks, name, dtype):
-    """One multiply-add for each of its vectors, all in registers of the full width."""
-    mr, vectors, assembly = blocks[name][dtype]
+def test_microkernel_step_is_vector_arithmetic_in_registers(compiled, name, dtype):
+    """One multiply-add for each vector of the micro-tile, all in registers of the full width."""
+    mr, vectors, assembly = compiled[name][dtype]
     _, register, arithmetic = UNITS[name]
-    (loop,) = innermost_loops(assembly, f"tile_{dtype}_{mr}x{vectors}")
+    (loop,) = innermost_loops(assembly, f"microkernel_{dtype}_{mr}x{vectors}")
     suffix = {"float32": "ps", "float64": "pd"}[dtype]
     for operation in arithmetic:
         found = [line for line in loop if re.match(rf"{operation}\d*{suffix}\s", line)]

@@ -1,4 +1,4 @@
-"""What the `numba` kernel promises beyond the contract: memory, bits, code."""
+"""The kernel `numba`: it touches no other memory, and cuts k alike for every shape."""
 
 import ctypes
 import mmap
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastnn import kernels
-from fastnn.kernels.gemm.blocksizes import tiling
+from fastnn.kernels.gemm.blocksizes import blocksizes
 from fastnn.kernels.interface import DTYPES
 from fastnn.kernels.testing import contract
 
@@ -21,7 +21,7 @@ def kernel():
 
 
 class Guarded:
-    """An array with a page without access before it and one behind; it touches one of them."""
+    """An array that begins or ends at a page without access; there is one on each side."""
 
     def __init__(self, shape, dtype, order, last):
         size = int(np.prod(shape)) * dtype.itemsize
@@ -37,17 +37,17 @@ class Guarded:
         self.array = flat.reshape(shape, order=order)
 
 
-def _edges(tile):
-    return sorted({1, 2, 3, tile - 1, tile, tile + 1, 2 * tile - 1, 2 * tile, 2 * tile + 1})
+def _edges(size):
+    return sorted({1, 2, 3, size - 1, size, size + 1, 2 * size - 1, 2 * size, 2 * size + 1})
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["flush left", "flush right"])
 @pytest.mark.parametrize("orders", list(product(ORDERS, repeat=3)), ids="".join)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_no_access_outside_the_operands(kernel, dtype, orders, last):
-    tiles = tiling(dtype.itemsize)
+def test_numba_stays_within_its_operands(kernel, dtype, orders, last):
+    sizes = blocksizes(dtype.itemsize)
     rng = np.random.default_rng(0)
-    for m, n, k in product(_edges(tiles.mr), _edges(tiles.lanes * tiles.vectors), (1, 5, 50)):
+    for m, n, k in product(_edges(sizes.MR), _edges(sizes.NR), (1, 5, 50)):
         shapes = [(m, k), (k, n), (m, n)]
         a, b, out = (
             Guarded(shape, dtype, order, last).array
@@ -62,11 +62,11 @@ def test_no_access_outside_the_operands(kernel, dtype, orders, last):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_k_is_cut_alike_in_any_shape(kernel, dtype):
-    k = 2 * tiling(dtype.itemsize).kc + 5
+def test_numba_cuts_k_alike_in_any_shape(kernel, dtype):
+    k = 2 * blocksizes(dtype.itemsize).KC + 5
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((3, k)).astype(dtype), rng.standard_normal((k, 5)).astype(dtype)
     expected = kernel(a, b)
-    for row, column in product(range(3), range(5)):  # one element at a time: other tiles, swapped
+    for row, column in product(range(3), range(5)):  # single elements take another micro-kernel
         alone = kernel(a[row : row + 1], b[:, column : column + 1])
         assert alone[0, 0] == expected[row, column]

@@ -1,4 +1,4 @@
-"""The `numba` kernel on random products: combinations of shape and layout nobody thought of."""
+"""The kernel `numba` on random products: combinations of shape and layout nobody thought of."""
 
 from typing import NamedTuple
 
@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from fastnn import kernels
-from fastnn.kernels.gemm.blocksizes import tiling
+from fastnn.kernels.gemm.blocksizes import blocksizes
 from fastnn.kernels.interface import DTYPES
 from fastnn.kernels.runtime.threads import MAX_THREADS, set_num_threads
 from fastnn.kernels.testing import contract, trials
 
 CHUNKS, CHUNK, QUICK = 20, 500, 200
 THREADS = sorted({1, min(2, MAX_THREADS)})
-LARGE = 2e7  # multiplications; reference included, 10,000 products are to take minutes
-WIDE = 3e5  # multiplications in wider arithmetic, which is slow: of more rows, some are compared
+MAX_MULTIPLICATIONS = 2e7  # so that 10,000 products and their references take minutes
+MAX_COMPARED = 3e5  # multiplications in longdouble, which is slow; in more, some rows are compared
 
 
 def _rows_apart(stride):
-    """Return the layout in which rows lie a multiple of so many bytes apart."""
+    """Return the layout whose rows lie a multiple of `stride` bytes apart."""
 
     def lay(values):
         m, n = values.shape
@@ -54,7 +54,7 @@ OPERAND_LAYOUTS = (
 
 
 class Case(NamedTuple):
-    """A product; ``check(random_case(number))`` does it again."""
+    """A product; ``check(random_case(number))`` repeats it."""
 
     number: int
     shape: tuple[int, int, int]
@@ -65,8 +65,8 @@ class Case(NamedTuple):
     threads: int
 
 
-def _size(rng, tile, most):
-    """Mostly small; often 1, or beside a whole number of tiles."""
+def _size(rng, blocksize, maximum):
+    """Draw a size: mostly small, often 1, or next to a multiple of a blocksize."""
     kind = rng.choice(["one", "small", "edge", "medium", "large"], p=[0.12, 0.4, 0.25, 0.18, 0.05])
     match kind:
         case "one":
@@ -74,24 +74,24 @@ def _size(rng, tile, most):
         case "small":
             return int(rng.integers(1, 41))
         case "edge":
-            return max(1, tile * int(rng.integers(1, 9)) + int(rng.integers(-1, 2)))
+            return max(1, blocksize * int(rng.integers(1, 9)) + int(rng.integers(-1, 2)))
         case "medium":
             return int(rng.integers(41, 200))
-    return int(rng.integers(200, most + 1))
+    return int(rng.integers(200, maximum + 1))
 
 
 def random_case(number):
     rng = np.random.default_rng(number)
     dtype = DTYPES[rng.integers(len(DTYPES))]
-    tiles = tiling(dtype.itemsize)
+    sizes = blocksizes(dtype.itemsize)
     while True:
-        m = _size(rng, tiles.mr, 700)
-        n = _size(rng, rng.choice([tiles.lanes, tiles.lanes * tiles.vectors]), 700)
-        k = _size(rng, rng.choice([8, tiles.kc], p=[0.9, 0.1]), max(700, 3 * tiles.kc))
-        if m * n * k <= LARGE:
+        m = _size(rng, sizes.MR, 700)
+        n = _size(rng, rng.choice([sizes.lanes, sizes.NR]), 700)
+        k = _size(rng, rng.choice([8, sizes.KC], p=[0.9, 0.1]), max(700, 3 * sizes.KC))
+        if m * n * k <= MAX_MULTIPLICATIONS:
             break
     a, b = rng.choice(sorted(OPERAND_LAYOUTS), 2)
-    threads = THREADS[number // CHUNK % len(THREADS)]  # to change it takes longer than a product
+    threads = THREADS[number // CHUNK % len(THREADS)]  # changing it takes longer than a product
     return Case(number, (m, k, n), dtype, str(a), str(b), str(rng.choice(sorted(LAYOUTS))), threads)
 
 
@@ -107,7 +107,7 @@ def check(case):
     b = OPERAND_LAYOUTS[case.b](b.astype(case.dtype))
     out = LAYOUTS[case.out](np.full((m, n), np.nan, case.dtype))
     around = trials.surroundings(out)
-    every = 1 if case.dtype == np.float32 else max(1, int(m * k * n / WIDE))
+    every = 1 if case.dtype == np.float32 else max(1, int(m * k * n / MAX_COMPARED))
     try:
         contract.check_product(kernel, a, b, out, every)
         assert trials.surroundings(out) == around, "wrote beside out"
@@ -137,20 +137,20 @@ def test_some_random_products(threads):
         check(random_case(number)._replace(threads=threads))
 
 
-# Every loop around the micro-kernel is passed several times there.
+# Small caches make for small blocksizes: all five loops around the micro-kernel take several turns.
 SMALL_CACHES = """
 from numba.core.caching import NullCache
-from fastnn.kernels.runtime import compiling
-from fastnn.kernels.gemm import blocksizes as tiling
+from fastnn.kernels.runtime import compiling, hardware
 
-small = tiling.Caches(l1=2**12, l2=2**15, l3=2**16)
-tiling.caches = lambda: small
+small = hardware.Caches(l1=2**12, l2=2**15, l3=2**16)
+hardware.caches = lambda: small
 compiling._cache_of = lambda function: NullCache()  # which would not notice
 
+from fastnn.kernels.gemm.blocksizes import blocksizes
 from tests.kernels.gemm.test_random_products import check, random_case
 
-tiles = tiling.tiling({dtype.itemsize})
-assert max(tiles.mc, tiles.kc, tiles.nc) < 200
+sizes = blocksizes({dtype.itemsize})
+assert max(sizes.MC, sizes.KC, sizes.NC) < 200
 for number in range({QUICK}):
     case = random_case(number)
     if case.dtype == "{dtype}":
@@ -158,6 +158,7 @@ for number in range({QUICK}):
 """
 
 
-def test_where_caches_are_small(run_side_by_side):
+@pytest.mark.slow
+def test_random_products_where_caches_are_small(run_side_by_side):
     scripts = [SMALL_CACHES.format(dtype=dtype, QUICK=QUICK) for dtype in DTYPES]
     run_side_by_side(*((script, {}) for script in scripts))

@@ -1,27 +1,36 @@
-"""The `numba` kernel's tests again, compiled for narrower vector units than the machine's."""
+"""The kernel `numba` on vector units narrower than the machine's: its contract, its errors.
+
+Numba compiles for a vector unit as a process starts; so each has processes of its own.
+"""
 
 import pytest
 
 from tests.kernels.gemm.units import AVX2, SSE2, only_x86
 
+# Runs the tests in a file, but for those of other kernels.
 SCRIPT = """
 import sys
 import pytest
-from fastnn.kernels.gemm.blocksizes import vector_unit
+from fastnn.kernels.runtime.hardware import vector_unit
 
-assert vector_unit().name == {name!r}
-names = ["contract", "packed", "error", "random_products"]
-files = [f"tests/kernels/test_{{name}}.py" for name in names]
-tests = "(numba and not numba-naive and not numba-blocked) or some_random or {part}"
-sys.exit(pytest.main(["-p", "no:cacheprovider", "-q", "-m", "", "-k", tests, *files]))
+assert vector_unit().name == {unit!r}
+others = "naive or blocked or numpy"
+file = "tests/kernels/{file}.py"
+sys.exit(pytest.main(["-p", "no:cacheprovider", "-q", "-n0", "-k", f"not ({{others}})", file]))
 """
+FILES = [
+    "testing/test_contract",
+    "gemm/test_product",
+    "gemm/test_error",
+    "gemm/test_random_products",
+]
 
 
 @only_x86
 @pytest.mark.slow
+@pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize(
-    ("environment", "name"), [(AVX2, "AVX2"), (SSE2, "128 bit")], ids=["AVX2", "SSE2"]
+    ("environment", "unit"), [(AVX2, "AVX2"), (SSE2, "128 bit")], ids=["AVX2", "128-bit"]
 )
-@pytest.mark.parametrize("part", ["float32", "float64"])
-def test_on_another_unit(run_python, environment, name, part):
-    run_python(SCRIPT.format(name=name, part=part), **environment)
+def test_numba_on_another_unit(run_python, environment, unit, file):
+    run_python(SCRIPT.format(unit=unit, file=file), **environment)

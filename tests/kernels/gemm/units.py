@@ -8,7 +8,7 @@ only_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="these are 
 
 AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"}
 SSE2 = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}
-# To be compiled on any machine, but not run.
+# Numba can compile for it on any machine, but the code may not run there.
 AVX512 = {
     "NUMBA_CPU_NAME": "skylake-avx512",
     "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+avx512f,+avx512vl,+avx512bw,+avx512dq",

@@ -1,4 +1,4 @@
-"""Where the coefficients of `fastnn.kernels.ops.functions` come from: interpolation, in 50 digits."""
+"""Derive the coefficients of `fastnn.kernels.ops.functions`: interpolation, in 50 digits."""
 
 import math
 from collections.abc import Callable

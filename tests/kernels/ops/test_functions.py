@@ -1,5 +1,6 @@
 """exp, log, tanh and the sigmoid: errors over the whole range, special values, vectors."""
 
+import math
 import re
 
 import numba
@@ -77,7 +78,7 @@ def numbers(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_errors_are_as_small_as_promised(name, dtype):
+def test_function_errors_are_as_small_as_promised(name, dtype):
     if dtype == np.float64 and np.finfo(np.longdouble).nmant <= 52:
         pytest.skip("there is no wider format to compare with")
     assert largest_error(name, numbers(dtype)) <= FUNCTIONS[name][2]
@@ -85,7 +86,7 @@ def test_errors_are_as_small_as_promised(name, dtype):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_every_float32(name):
+def test_function_errors_of_every_float32(name):
     step = 2**24
     for start in range(0, 2**32, step):
         x = np.arange(start, start + step, dtype=np.uint64).astype(np.uint32).view(np.float32)
@@ -103,14 +104,14 @@ def test_every_float32(name):
         ("logistic", [INF, -INF, NAN, 0.0, -0.0, 1e4, -1e4], [1, 0, NAN, 0.5, 0.5, 1, 0]),
     ],
 )
-def test_special_values(name, x, expected, dtype):
+def test_function_of_special_values(name, x, expected, dtype):
     y = compute(name, np.array(x, dtype))
     np.testing.assert_array_equal(y, expected)
     assert (np.signbit(y) == np.signbit(expected))[~np.isnan(y)].all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_denormal_numbers(dtype):
+def test_function_of_denormal_numbers(dtype):
     info = np.finfo(dtype)
     tiny = np.array([info.smallest_subnormal, info.tiny / 8], dtype)
     np.testing.assert_array_equal(compute("tanh", tiny), tiny)
@@ -123,7 +124,7 @@ def test_denormal_numbers(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_bits_are_the_same_wherever_an_element_stands(name, dtype):
+def test_function_has_the_same_bits_wherever_an_element_stands(name, dtype):
     x = RNG.uniform(0, 1, 80).astype(dtype) if name == "log1p" else RNG.normal(0, 5, 80)
     x = x.astype(dtype)
     alone = np.array([compute(name, x[i : i + 1])[0] for i in range(x.size)])
@@ -133,21 +134,39 @@ def test_the_bits_are_the_same_wherever_an_element_stands(name, dtype):
             np.testing.assert_array_equal(compute(name, x[piece]), alone[piece])
 
 
-@pytest.mark.parametrize(("dtype", "element"), [(np.float32, "float"), (np.float64, "double")])
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_loop_is_vectors_without_calls(name, dtype, element):
-    compute(name, np.ones(1, dtype))
+def code_of(loop, dtype):
+    """Return LLVM's code of a loop for a dtype."""
+    loop(np.ones(1, dtype), np.ones(1, dtype))
     (code,) = [
         code
-        for signature, code in LOOPS[name].inspect_llvm().items()
+        for signature, code in loop.inspect_llvm().items()
         if signature[0].dtype == numba.from_dtype(np.dtype(dtype))
     ]
+    return code
+
+
+def calls(code):
+    """Return which functions a loop calls for an element: the system's, or this package's."""
+    return re.findall(r"call[^@\n]*@((?:llvm\.)?(?:exp|log|tanh)|_ZN6fastnn)", code)
+
+
+@pytest.mark.parametrize(("dtype", "element"), [(np.float32, "float"), (np.float64, "double")])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_in_a_loop_becomes_vectors_without_calls(name, dtype, element):
+    code = code_of(LOOPS[name], dtype)
     assert re.search(rf"fmuladd\.v\d+f{np.dtype(dtype).itemsize * 8}\(<\d+ x {element}>", code)
-    assert re.findall(r"call[^@\n]*@((?:llvm\.)?(?:exp|log|tanh)|_ZN7kernels)", code) == []
+    assert calls(code) == []
+
+
+def test_calls_in_a_loop_would_be_found():
+    assert calls(code_of(compile_loop(math.exp), np.float64))
+    compute("exp", np.ones(1))
+    for compiled in functions.exp.overloads.values():
+        assert calls(f"%.1 = call i32 @{compiled.fndesc.mangled_name}(ptr %.2)")
 
 
 @pytest.mark.parametrize("constants", [functions.FLOAT32, functions.FLOAT64])
-def test_coefficients_are_those_of_the_interpolation(constants):
+def test_function_coefficients_are_those_of_the_interpolation(constants):
     dtype = type(constants.log2_e)
     for found, derive in (
         (constants.q, chebyshev.coefficients_of_q),
@@ -158,12 +177,12 @@ def test_coefficients_are_those_of_the_interpolation(constants):
 
 
 @pytest.mark.parametrize("constants", [functions.FLOAT32, functions.FLOAT64])
-def test_ln2_is_in_two_parts_of_which_multiples_of_the_first_are_exact(constants):
+def test_function_ln2_has_two_parts_and_multiples_of_the_first_are_exact(constants):
     dtype = type(constants.log2_e)
     both = chebyshev.Decimal(float(constants.ln2_high)) + chebyshev.Decimal(
         float(constants.ln2_low)
     )
     assert abs(both - chebyshev.LN2) < np.finfo(dtype).eps ** 1.5
     mantissa, _ = np.frexp(constants.ln2_high)
-    largest = -constants.exp_least * constants.log2_e
+    largest = -constants.exp_min * constants.log2_e
     assert mantissa * 2.0 ** (constants.mantissa + 1) % 2 ** np.ceil(np.log2(largest)) == 0

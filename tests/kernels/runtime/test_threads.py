@@ -10,9 +10,13 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from fastnn import kernels
-from fastnn.kernels.runtime.threads import MAX_THREADS, SPINS, _loads
+from fastnn.kernels.runtime.threads import MAX_THREADS, SPINS
 
-needs_openmp = pytest.mark.skipif(not _loads("omp"), reason="OpenMP is not installed")
+try:
+    import numba.np.ufunc.omppool as openmp
+except ImportError:
+    openmp = None
+needs_openmp = pytest.mark.skipif(openmp is None, reason="OpenMP is not installed")
 
 
 def _blas_threads():
@@ -20,7 +24,7 @@ def _blas_threads():
 
 
 @pytest.mark.parametrize("n", range(1, MAX_THREADS + 1))
-def test_one_number_for_numba_and_blas(n):
+def test_set_num_threads_sets_numba_and_blas(n):
     kernels.set_num_threads(n)
     assert kernels.get_num_threads() == n
     if MAX_THREADS > 1:
@@ -28,7 +32,7 @@ def test_one_number_for_numba_and_blas(n):
     assert _blas_threads() == {n}
 
 
-def test_the_number_holds_on_other_python_threads():
+def test_num_threads_hold_on_other_python_threads():
     kernels.set_num_threads(1)
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(kernels.get_num_threads).result() == 1
@@ -38,19 +42,19 @@ def test_the_number_holds_on_other_python_threads():
 
 
 @pytest.mark.parametrize("n", [0, -1, MAX_THREADS + 1])
-def test_refused_with_the_allowed_range(n):
+def test_set_num_threads_refuses_others_and_names_the_range(n):
     before = kernels.get_num_threads()
     with pytest.raises(ValueError, match=f"^{n} threads .* 1 to {MAX_THREADS} are allowed"):
         kernels.set_num_threads(n)
     assert kernels.get_num_threads() == before
 
 
-def test_no_fractions():
+def test_set_num_threads_refuses_fractions():
     with pytest.raises(TypeError):
         kernels.set_num_threads(1.5)
 
 
-def test_products_on_several_python_threads_at_once():
+def test_products_on_several_python_threads_at_once_are_right():
     """Small ones, large ones that share OpenMP's threads, and another number of these meanwhile."""
     kernel = kernels.get("numba")
     rng = np.random.default_rng(0)
@@ -79,7 +83,7 @@ def test_products_on_several_python_threads_at_once():
     assert wrong == [0, 0, 0, 0]
 
 
-def test_the_number_last_set_is_that_of_both():
+def test_set_num_threads_on_several_python_threads_leaves_one_number():
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(kernels.set_num_threads, [1 + i % MAX_THREADS for i in range(100)]))
     assert _blas_threads() == {kernels.get_num_threads()}
@@ -92,7 +96,8 @@ SAID = (
 )
 HELD_TO_ONE = """
 from concurrent.futures import ThreadPoolExecutor
-import numpy as np, kernels
+import numpy as np
+from fastnn import kernels
 
 a = np.random.default_rng(0).standard_normal((300, 300))
 kernel = kernels.get("numba")
@@ -118,7 +123,9 @@ except ValueError as error:
         ({"NUMBA_THREADING_LAYER_PRIORITY": "workqueue omp tbb"}, "", "workqueue"),
     ],
 )
-def test_one_thread_where_threads_are_not_safe(run_python, environment, blocked, layer):
+def test_threads_are_held_to_one_where_the_threading_layer_is_not_safe(
+    run_python, environment, blocked, layer
+):
     environment = {"NUMBA_NUM_THREADS": "2"} | environment
     lines = run_python(blocked + SAID + HELD_TO_ONE, **environment).splitlines()
     assert len(lines) == 3
@@ -130,8 +137,14 @@ def test_one_thread_where_threads_are_not_safe(run_python, environment, blocked,
     assert "libgomp" in lines[2]
 
 
-def test_nothing_is_said_where_one_thread_is_all(run_python):
-    assert run_python(NO_OPENMP + NO_TBB + SAID + "import kernels", NUMBA_NUM_THREADS="1") == ""
+def test_threads_say_nothing_where_one_is_all_there_is(run_python):
+    assert (
+        run_python(
+            NO_OPENMP + NO_TBB + SAID + "from fastnn.kernels.runtime import threads",
+            NUMBA_NUM_THREADS="1",
+        )
+        == ""
+    )
 
 
 @needs_openmp
@@ -139,7 +152,8 @@ def test_nothing_is_said_where_one_thread_is_all(run_python):
 def test_openmp_is_chosen_and_not_launched_by_the_import(run_python, environment):
     script = f"""
 {NO_TBB}
-import numba, kernels
+import numba
+from fastnn import kernels
 try:
     numba.threading_layer()
 except ValueError:
@@ -154,12 +168,12 @@ except ValueError:
     ("environment", "spins"),
     [({}, SPINS), ({"GOMP_SPINCOUNT": "77"}, 77), ({"OMP_WAIT_POLICY": "PASSIVE"}, 0)],
 )
-def test_how_long_idle_threads_spin(run_python, environment, spins):
+def test_openmp_threads_spin_as_long_as_asked(run_python, environment, spins):
     script = """
 import os
 os.dup2(1, 2)  # libgomp describes itself there
 before = dict(os.environ)
-from fastnn import kernels
+from fastnn.kernels.runtime import threads
 assert dict(os.environ) == before
 """
     said = run_python(script, OMP_DISPLAY_ENV="verbose", **environment)
@@ -167,22 +181,23 @@ assert dict(os.environ) == before
 
 
 @needs_openmp
-def test_numbas_own_number_stays(run_python):
+def test_numba_num_threads_is_left_as_it_was_by_a_product(run_python):
     script = """
-import numba, numpy as np, kernels
+import numba, numpy as np
+from fastnn import kernels
+kernels.set_num_threads(2)
 numba.set_num_threads(3)
 a = np.ones((300, 300))
-kernel = kernels.get("numba")
-fastnn.kernels.runtime.threads._process.num_threads = 2
-kernel(a, a)
-print(numba.get_num_threads())
+kernels.get("numba")(a, a)
+print(kernels.get_num_threads(), numba.get_num_threads())
 """
-    assert run_python(script, NUMBA_NUM_THREADS="4") == "3"
+    assert run_python(script, NUMBA_NUM_THREADS="4") == "2 3"
 
 
 FORK = """
 import os, threading, warnings
-import numpy as np, kernels
+import numpy as np
+from fastnn import kernels
 
 # Newer Pythons warn of any fork of a process with threads.
 warnings.simplefilter("ignore", DeprecationWarning)
@@ -202,7 +217,7 @@ def in_child(work):
 
 
 @needs_openmp
-def test_a_child_computes_on_one_thread_after_openmp_was_launched(run_python):
+def test_fork_after_openmp_was_launched_leaves_the_child_one_thread(run_python):
     script = f"""{FORK}
 expected = kernel(a, a)
 
@@ -230,7 +245,7 @@ print("done")
 
 
 @needs_openmp
-def test_a_child_launches_its_own_threads_before_its_parent_did(run_python):
+def test_fork_before_openmp_was_launched_leaves_the_child_all_threads(run_python):
     script = f"""{FORK}
 import numba
 
@@ -251,7 +266,7 @@ print("done")
 
 
 @needs_openmp
-def test_a_fork_while_other_threads_multiply(run_python):
+def test_fork_while_other_threads_multiply(run_python):
     script = f"""{FORK}
 small = a[:20, :20].copy()
 expected = kernel(a, a), kernel(small, small)

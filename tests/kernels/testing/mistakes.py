@@ -1,4 +1,4 @@
-"""Kernels with one mistake each, and the check that must find it."""
+"""Kernels with one mistake each, and the check that must catch it."""
 
 import numpy as np
 

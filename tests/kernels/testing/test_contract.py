@@ -1,4 +1,4 @@
-"""The contract over the whole ladder; `test_contract_catches` shows that it can fail."""
+"""The contract on the whole ladder; `test_contract_catches` shows that it can fail."""
 
 import hashlib
 from dataclasses import replace
@@ -10,28 +10,27 @@ from hypothesis import strategies as st
 
 from fastnn import kernels
 from fastnn.kernels.interface import DTYPES
-from fastnn.kernels.runtime.abi import entrance
-from fastnn.kernels.runtime.program import Table
+from fastnn.kernels.runtime.abi import entry_point
+from fastnn.kernels.runtime.program import Program
 from fastnn.kernels.testing import contract
 
-LADDER = ["naive", "blocked", "numba-naive", "numba-blocked", "numba", "numpy"]
-OWN = LADDER[:-1]
+OWN = [name for name in kernels.LADDER if name != "numpy"]
 COMPILED = ["numba-naive", "numba-blocked", "numba"]
 
 
-def called_by_compiled_code(name):
-    """Return a kernel whose products are those that compiled code makes with it."""
+def in_a_program(name):
+    """Return a kernel whose products are those of a compiled program that runs it."""
     kernel = kernels.get(name)
 
     def compute(a, b, out):
-        function, arguments = kernel.prepare(a, b, out)
-        Table([(entrance(function, arguments, strided=True), arguments)]).run()
+        op, arguments = kernel.prepare(a, b, out)
+        Program([(entry_point(op, arguments, strided=True), arguments)]).run()
 
     return replace(kernel, compute=compute)
 
 
 @pytest.mark.parametrize("check", contract.CONTRACT, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", LADDER)
+@pytest.mark.parametrize("name", kernels.LADDER)
 def test_contract(name, check):
     check(kernels.get(name))
 
@@ -46,25 +45,25 @@ def test_reproducible(name, check):
     "check", [*contract.CONTRACT, *contract.REPRODUCIBLE], ids=lambda check: check.__name__
 )
 @pytest.mark.parametrize("name", COMPILED)
-def test_contract_in_compiled_code(name, check):
-    check(called_by_compiled_code(name))
+def test_contract_in_a_compiled_program(name, check):
+    check(in_a_program(name))
 
 
 @pytest.mark.parametrize("name", COMPILED)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (64, 784, 10), (37, 65, 129), (256, 300, 512)])
-def test_compiled_code_gets_the_same_bits(name, dtype, shape):
+def test_compiled_program_gets_the_bits_of_compute(name, dtype, shape):
     m, k, n = shape
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
-    assert (called_by_compiled_code(name)(a, b) == kernels.get(name)(a, b)).all()
+    assert (in_a_program(name)(a, b) == kernels.get(name)(a, b)).all()
 
 
-def test_who_can_be_called_by_compiled_code():
-    assert [name for name in LADDER if kernels.get(name).prepare] == COMPILED
+def test_prepare_is_defined_for_compiled_kernels():
+    assert [name for name in kernels.LADDER if kernels.get(name).prepare] == COMPILED
 
 
-@pytest.mark.parametrize("name", LADDER)
+@pytest.mark.parametrize("name", kernels.LADDER)
 @settings(deadline=None, max_examples=80)
 @given(
     shape=st.tuples(*[st.integers(1, 48)] * 3),
@@ -75,10 +74,12 @@ def test_who_can_be_called_by_compiled_code():
     scales=st.tuples(*[st.integers(-4, 4)] * 2),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_any_shape_and_layout(name, shape, dtype, a_layout, b_layout, out_layout, scales, seed):
+def test_contract_in_any_shape_and_layout(
+    name, shape, dtype, a_layout, b_layout, out_layout, scales, seed
+):
     m, k, n = shape
     rng = np.random.default_rng(seed)
-    # Rows and columns of very different size: an element-wise bound sees what a norm hides.
+    # Rows and columns of very different magnitude: a bound on each element sees what a norm hides.
     a = rng.standard_normal((m, k)) * 10.0 ** (scales[0] * rng.random((m, 1)))
     b = rng.standard_normal((k, n)) * 10.0 ** (scales[1] * rng.random((1, n)))
     contract.check_product(
@@ -91,7 +92,7 @@ def test_any_shape_and_layout(name, shape, dtype, a_layout, b_layout, out_layout
 
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_own_kernels_do_not_warn(name, dtype):
+def test_own_kernels_never_warn(name, dtype):
     large = np.finfo(dtype).max
     a = np.array([[np.nan, 1], [np.inf, 0], [large, large]], dtype)
     b = np.array([[1, np.inf, 2], [0, -np.inf, 2]], dtype)
@@ -103,16 +104,18 @@ def test_own_kernels_do_not_warn(name, dtype):
 
 @pytest.mark.parametrize(("one", "other"), [("naive", "blocked"), ("numba-naive", "numba-blocked")])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_tiles_do_not_change_a_bit(one, other, dtype):
+def test_blocked_has_the_bits_of_naive(one, other, dtype):
     a, b = _operands(dtype)
     assert kernels.get(one)(a, b).tobytes() == kernels.get(other)(a, b).tobytes()
 
 
 @pytest.mark.parametrize("name", ["numba-naive", "numba-blocked"])
-def test_loops_without_compiler(name, run_python):
+def test_contract_without_the_compiler(name, run_python):
     run_python(
         f"""
-import dataclasses, numba, kernels
+import dataclasses
+import numba
+from fastnn import kernels
 from fastnn.kernels.testing import contract
 
 assert numba.config.DISABLE_JIT
@@ -125,11 +128,13 @@ for check in contract.CONTRACT + contract.REPRODUCIBLE:
 
 
 @pytest.mark.parametrize("name", ["numba-naive", "numba-blocked"])
-def test_compiler_does_not_change_a_bit(name, run_python):
+def test_compiled_loops_have_the_bits_of_interpreted_ones(name, run_python):
     a, b = _operands(np.dtype(np.float32))
     interpreted = run_python(
         f"""
-import hashlib, numpy as np, kernels
+import hashlib
+import numpy as np
+from fastnn import kernels
 
 rng = np.random.default_rng(7)
 a = rng.standard_normal((9, 70)).astype("float32")
@@ -141,7 +146,7 @@ print(hashlib.sha256(kernels.get({name!r})(a, b).tobytes()).hexdigest())
     assert hashlib.sha256(kernels.get(name)(a, b).tobytes()).hexdigest() == interpreted
 
 
-def test_more_threads_than_this_machine_has(run_python):
+def test_threads_beyond_the_cores_do_not_change_a_bit(run_python):
     run_python(
         """
 from fastnn import kernels

@@ -1,4 +1,4 @@
-"""A kernel's mistake is shown by the smallest product that has it."""
+"""`Trial` and `shrink`: a mistake is shown by the smallest product that has it."""
 
 import re
 
@@ -45,19 +45,19 @@ def smallest(compute, check):
         (skips_zeros, contract.check_special_values, (1, 1, 1)),
     ],
 )
-def test_nothing_can_be_left_out(compute, check, shape):
+def test_shrink_leaves_out_all_it_can(compute, check, shape):
     assert smallest(compute, check)[1] == shape
 
 
 @pytest.mark.parametrize(("compute", "check"), MISTAKES, ids=lambda item: item.__name__)
-def test_what_is_left_is_still_wrong(compute, check):
+def test_shrink_ends_with_a_product_that_is_still_wrong(compute, check):
     found, _ = smallest(compute, check)
     with pytest.raises(Counterexample) as again:
         found.trial.put_to(found.kernel)
     assert str(again.value) == str(found)
 
 
-def test_simple_values_where_they_show_it():
+def test_shrink_simplifies_values():
     found, _ = smallest(misses_a_row_above_a_tile, contract.check_shapes)
     a, b = found.trial.operands()
     assert (a == 1).all()
@@ -68,7 +68,7 @@ def test_simple_values_where_they_show_it():
     assert sorted(a.flat) == [1, 1, 1, 2]
 
 
-def test_plain_layouts_where_they_show_it():
+def test_shrink_simplifies_layouts():
     found, _ = smallest(misreads_transposes, contract.check_layouts)
     assert found.trial.layouts == ("Fortran", "C", "C")
     assert "(a: Fortran, b: C, out: C)" in str(found)
@@ -83,14 +83,14 @@ def test_plain_layouts_where_they_show_it():
     assert found.trial.layouts[2] != "C"
 
 
-def test_an_operand_that_was_overwritten_is_shown_as_it_was():
+def test_counterexample_shows_an_overwritten_operand_as_it_was():
     found, _ = smallest(overwrites_an_operand, contract.check_shapes)
     assert "changed b" in str(found)
     assert [matrix.tolist() for matrix in found.trial.operands()] == [[[1]], [[1]]]
     assert found.expected.tolist() == [[1]]
 
 
-def test_a_kernel_that_raises_is_caught():
+def test_trial_catches_a_kernel_that_raises():
     def raises(a, b, out):
         if len(b) > 2:
             raise IndexError("no such row")
@@ -101,13 +101,13 @@ def test_a_kernel_that_raises_is_caught():
     assert "raised IndexError: no such row; (1, 3) @ (3, 1) in float32" in str(found)
 
 
-def test_a_right_kernel_has_no_example():
+def test_examine_finds_nothing_in_a_right_kernel():
     right = Kernel("right", "", lambda a, b, out: np.matmul(a, b, out=out))
     assert contract.examine(right, contract.check_empty) is None
     Trial(np.ones((2, 3)), np.ones((3, 2))).put_to(right)
 
 
-def test_other_checks_give_what_they_found():
+def test_examine_returns_what_cannot_be_shrunk():
     rng = np.random.default_rng(0)
 
     def compute(a, b, out):
@@ -126,27 +126,27 @@ def test_other_checks_give_what_they_found():
         (lambda a, b, out: 1 / 0, "wrong raised ZeroDivisionError"),
     ],
 )
-def test_a_kernel_that_can_not_be_prepared(prepare, complaint):
+def test_check_prepared_catches_a_failing_prepare(prepare, complaint):
     kernel = Kernel("wrong", "", np.matmul, prepare=prepare)
     assert re.search(complaint, str(contract.examine(kernel, contract.check_prepared)))
 
 
-def test_whatever_a_kernel_calls_reasonable_it_is_tried():
+def test_checks_try_small_products_whatever_a_kernel_calls_reasonable():
     kernel = Kernel("timid", "", misreads_transposes, max_multiplications=1)
     with pytest.raises(Counterexample):
         contract.check_layouts(kernel)
 
 
-def test_shrinking_ends():
+def test_shrink_ends_for_a_kernel_that_fails_by_chance():
     calls = []
 
-    def now_and_then(a, b, out):
+    def sometimes_right(a, b, out):
         calls.append(1)
         out[...] = len(calls) % 2
 
     size = (40, 40)
     with pytest.raises(Counterexample) as found:
-        Trial(np.ones(size), np.ones(size)).put_to(Kernel("odd", "", now_and_then))
+        Trial(np.ones(size), np.ones(size)).put_to(Kernel("odd", "", sometimes_right))
     assert isinstance(shrink(found.value), Counterexample)
     assert len(calls) < 6000
 
@@ -166,6 +166,6 @@ def test_shrinking_ends():
         (equal_and_signed, [[0.0]], [[1.0]], False),
     ],
 )
-def test_judges(judge, a, out, right):
+def test_judge(judge, a, out, right):
     _, wrong = judge(np.array(a), np.ones((1, 1)), np.array(out))
     assert wrong.tolist() == [[not right]]

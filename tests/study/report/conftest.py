@@ -5,7 +5,7 @@ import pytest
 
 from fastnn.experiments.settings import Experiment
 from fastnn.formats import to_json
-from fastnn.kernels.measuring import ceilings as machine_ceilings
+from fastnn.kernels.measuring import ceilings
 from fastnn.study.report.measurements import Effort, Study
 
 KERNELS = ("naive", "numba", "numpy")
@@ -13,24 +13,24 @@ TINY = Effort(
     rounds=2,
     seconds=0.002,
     inference=(1, 4),
-    sizes=(8, 16),
-    product=0.001,
+    sides=(8, 16),
+    product_seconds=0.001,
     reach=2**-12,
-    training=0.1,
+    training_seconds=1.0,
 )
 
 
 @contextmanager
 def machine_measured_shortly():
-    original = machine_ceilings.measure
+    original = ceilings.measure
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machine_ceilings, "measure", lambda threads: original(threads, rounds=1))
+        patch.setattr(ceilings, "measure", lambda threads: original(threads, rounds=1))
         yield
 
 
 @pytest.fixture(scope="session")
 def begun():
-    """What the study said that it began."""
+    """What the study reported as it went on."""
     return []
 
 

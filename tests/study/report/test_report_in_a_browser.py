@@ -6,7 +6,9 @@ import pytest
 
 from fastnn.study.report.page import render
 from tests.browser import open_page
-from tests.study.report.test_report_page import PAST
+from tests.study.report.test_page import PAST
+
+pytestmark = pytest.mark.browser
 
 WIDTHS = [1280, 390]
 
@@ -26,7 +28,7 @@ def opened(browser, url, request):
     assert errors == []
 
 
-def test_every_figure_is_visible_and_fits(opened):
+def test_page_shows_every_figure_within_the_window(opened):
     width = opened.viewport_size["width"]
     figures = opened.locator("figure svg").all()
     assert len(figures) == 11
@@ -39,7 +41,7 @@ def test_every_figure_is_visible_and_fits(opened):
         assert box["height"] > 100
 
 
-def test_letters_keep_a_size_that_can_be_read(opened):
+def test_page_keeps_letters_large_enough_to_read(opened):
     heights = opened.evaluate(
         "[...document.querySelectorAll('figure svg text')]"
         ".map(text => text.getBoundingClientRect().height)"
@@ -47,13 +49,13 @@ def test_letters_keep_a_size_that_can_be_read(opened):
     assert min(heights) > 9
 
 
-def test_only_tables_scroll_sideways(opened):
+def test_page_does_not_scroll_sideways(opened):
     assert opened.evaluate(
         "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     )
 
 
-def test_a_click_sorts_a_table(opened):
+def test_table_is_sorted_by_a_click(opened):
     table = opened.locator("#section-ladder table")
     names = table.locator("tbody tr td:first-child")
     before = names.all_inner_texts()
@@ -70,7 +72,7 @@ def test_a_click_sorts_a_table(opened):
     assert names.first.inner_text() == "naive"
 
 
-def test_data_can_be_downloaded(opened, data):
+def test_figure_downloads_its_data(opened, data):
     with opened.expect_download() as waiting:
         opened.locator("#speeds a.download").click()
     assert waiting.value.suggested_filename == "speeds.json"
@@ -79,7 +81,7 @@ def test_data_can_be_downloaded(opened, data):
 
 
 @pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
-def test_figures_follow_the_colours_of_the_page(browser, url, scheme, is_dark):
+def test_figure_follows_the_colours_of_the_page(browser, url, scheme, is_dark):
     page, errors = open_page(browser, url, 1280)
     page.emulate_media(color_scheme=scheme)
     ground, letters = page.evaluate(

@@ -1,4 +1,4 @@
-"""What a report is made of."""
+"""`fastnn.study.report.measurements`: what a report is made of."""
 
 import numpy as np
 import pytest
@@ -8,27 +8,27 @@ from fastnn.study.report.measurements import DESCENTS, OUT_OF_TIME, QUICK, THORO
 from tests.study.report.conftest import TINY, machine_measured_shortly
 
 
-def test_it_says_what_begins_as_often_as_it_announces(study, data, begun):
+def test_study_reports_progress_as_often_as_it_announces(study, data, begun):
     assert len(begun) == study.parts
     assert begun[0] == "machine"
     assert begun[-1] == "a sine"
 
 
-def test_every_kernel_has_speeds_and_a_training(data):
+def test_study_has_speeds_and_a_training_of_every_kernel(data):
     names = [row["kernel"] for row in data["comparison"]["kernels"]]
     assert names == ["naive", "numba", "numpy"]
     assert [curve["kernel"] for curve in data["curves"]] == names
     assert {speed["kernel"] for speed in data["speeds"]} == set(names)
 
 
-def test_products_stay_within_what_a_kernel_is_asked_for(data):
-    sizes = {name: [] for name in ("naive", "numba", "numpy")}
+def test_study_measures_squares_within_reach(data):
+    sides = {name: [] for name in ("naive", "numba", "numpy")}
     for speed in data["speeds"]:
-        sizes[speed["kernel"]].append(speed["n"])
-    assert sizes == {"naive": [8, 16], "numba": [8, 16], "numpy": [8, 16]}
+        sides[speed["kernel"]].append(speed["n"])
+    assert sides == {"naive": [8, 16], "numba": [8, 16], "numpy": [8, 16]}
 
 
-def test_a_training_ends_with_its_epochs_or_its_time(data):
+def test_curves_end_with_their_epochs_or_their_time(data):
     epochs = {curve["kernel"]: len(curve["history"]) for curve in data["curves"]}
     assert epochs["numba"] == epochs["numpy"] == 20
     assert 1 <= epochs["naive"] < 20
@@ -36,7 +36,7 @@ def test_a_training_ends_with_its_epochs_or_its_time(data):
     assert stopped == {"naive": OUT_OF_TIME, "numba": None, "numpy": None}
 
 
-def test_a_kernel_much_too_slow_does_not_begin(study, monkeypatch):
+def test_curves_leave_out_a_kernel_much_too_slow(study, monkeypatch):
     slow, quick, reference = study.comparison.measured
     assert study._is_affordable(quick)
     for contender in (slow, reference):
@@ -45,13 +45,13 @@ def test_a_kernel_much_too_slow_does_not_begin(study, monkeypatch):
     assert study._is_affordable(reference)
 
 
-def test_trainings_begin_alike_under_every_kernel(data):
+def test_curves_begin_alike_under_every_kernel(data):
     first = [curve["history"][0]["loss"] for curve in data["curves"]]
     assert first == pytest.approx([first[-1]] * 3, rel=1e-5)
     assert len({curve["history"][0]["epoch"] for curve in data["curves"]}) == 1
 
 
-def test_lines_of_a_step_tell_their_work(data):
+def test_lines_of_a_step_have_their_work(data):
     row = data["comparison"]["kernels"][1]
     products = [line for line in row["lines"] if line["flops"]]
     assert products[0]["shapes"] == "32×64 @ 64×8 → 32×8"
@@ -61,7 +61,7 @@ def test_lines_of_a_step_tell_their_work(data):
     assert {line["part"] for line in row["lines"]} == {"forward", "loss", "backward", "update"}
 
 
-def test_the_three_ways_differ_in_their_updates(data):
+def test_descents_differ_in_their_updates(data):
     assert [each["gradient_descent"] for each in data["descents"]] == list(DESCENTS)
     batch, mini_batch, stochastic = (each["updates"] for each in data["descents"])
     assert batch == 30
@@ -70,7 +70,7 @@ def test_the_three_ways_differ_in_their_updates(data):
     assert all(len(each["history"]) == 30 for each in data["descents"])
 
 
-def test_the_sine_is_looked_at_as_it_is_learnt(data):
+def test_approximation_is_recorded_as_it_is_learnt(data):
     sine = data["approximation"]
     assert [each["epoch"] for each in sine["answers"]] == [1, 8, 60]
 
@@ -86,14 +86,14 @@ def test_the_sine_is_looked_at_as_it_is_learnt(data):
     assert last < 0.1 < first
 
 
-def test_quick_is_less_in_all_respects():
-    for name in ("rounds", "seconds", "product", "reach", "training"):
+def test_effort_quick_is_less_in_all_respects():
+    for name in ("rounds", "seconds", "product_seconds", "reach", "training_seconds"):
         assert getattr(QUICK, name) < getattr(THOROUGH, name)
     assert set(QUICK.inference) < set(THOROUGH.inference)
-    assert set(QUICK.sizes) < set(THOROUGH.sizes)
+    assert set(QUICK.sides) < set(THOROUGH.sides)
 
 
-def test_regression_has_no_accuracy_to_show():
+def test_curves_of_a_regression_have_no_accuracy():
     experiment = Experiment(data="sine", hidden=(4,), threads=1, epochs=2)
     with machine_measured_shortly():
         (curve,) = Study(experiment, ["numpy"], TINY).measure()["curves"]

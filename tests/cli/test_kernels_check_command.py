@@ -19,9 +19,7 @@ from fastnn import (
     fit,
     kernels,
 )
-from fastnn.kernels.finding import find
-from fastnn.kernels.measuring import ceilings as machine_ceilings
-from fastnn.study import products as measuring
+from fastnn.study import products
 from fastnn.study.products import Product
 
 ROOT = Path(__file__).parents[2]
@@ -55,18 +53,10 @@ CHANCE = Kernel("chance", "in any order", adds_in_any_order)
 
 
 @pytest.fixture(autouse=True)
-def little(monkeypatch):
-    """Measure little, for little time, and on as many threads as before."""
-    original = machine_ceilings.measure
-    monkeypatch.setattr(machine_ceilings, "measure", lambda threads: original(threads, rounds=1))
-    defaults = (None, (Product(4, 5, 6), Product(1, 784, 10)), lambda _: None)
-    monkeypatch.setattr(measuring.measure_ladder, "__defaults__", defaults)
-    monkeypatch.setattr(measuring.measure_kernel, "__defaults__", (0.001,))
-    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
-        monkeypatch.delenv(name, raising=False)
-    before = kernels.get_num_threads()
-    yield
-    kernels.set_num_threads(before)
+def little(monkeypatch, quiet):
+    """Measure little, for little time."""
+    monkeypatch.setattr(products, "PRODUCTS", (Product(4, 5, 6), Product(1, 784, 10)))
+    monkeypatch.setattr(products, "PRODUCT_SECONDS", 0.001)
 
 
 @pytest.fixture
@@ -76,7 +66,7 @@ def mine(tmp_path):
     return path
 
 
-def test_a_kernel_that_keeps_the_contract_is_measured(fastnn):
+def test_check_measures_a_kernel_that_keeps_the_contract(fastnn):
     result = fastnn("kernels", "check", "numba-naive", "--dtype", "float64", "--threads", 1)
     assert (result.status, result.err) == (0, "")
     assert re.search(r"^ shapes +yes ", result.out, re.MULTILINE)
@@ -88,7 +78,7 @@ def test_a_kernel_that_keeps_the_contract_is_measured(fastnn):
     ]
 
 
-def test_json(fastnn, mine):
+def test_check_prints_json(fastnn, mine):
     report = fastnn("kernels", "check", "numba-naive", "--threads", 1, "--json").json
     assert (report["kernel"], report["keeps_contract"]) == ("numba-naive", True)
     assert len(report["measured"]["speeds"]) == 2
@@ -103,7 +93,7 @@ def test_json(fastnn, mine):
     assert example["a"] is None  # too tall to be read
 
 
-def test_the_smallest_example_is_shown_and_nothing_timed(fastnn, mine):
+def test_check_shows_the_smallest_example_and_times_nothing(fastnn, mine):
     result = fastnn("kernels", "check", f"{mine}:SKIPS")
     assert (result.status, result.err) == (1, "")
     shown = result.out[result.out.index("special values: skips: out[0, 0] is 0.0, not nan") :]
@@ -118,7 +108,7 @@ def test_the_smallest_example_is_shown_and_nothing_timed(fastnn, mine):
     assert "beyond" not in result.out
 
 
-def test_more_than_the_contract_is_told_but_not_asked_for(fastnn, mine):
+def test_check_tells_of_promises_beyond_the_contract(fastnn, mine):
     result = fastnn("kernels", "check", f"{mine}:CHANCE", "--threads", 1)
     assert result.status == 0
     assert re.search(r"^ repeatable +no ", result.out, re.MULTILINE)
@@ -133,25 +123,25 @@ def test_more_than_the_contract_is_told_but_not_asked_for(fastnn, mine):
         ("nowhere:KERNEL", ("nowhere", "cannot be imported")),
         ("nowhere.py:KERNEL", ("nowhere.py", "No such file")),
         ("fastnn.kernels.naive:compute", ("function", "Kernel")),
-        ("fastnn.kernels.naive:KERNEL", ("'KERNEL'", "none")),
+        ("fastnn.kernels.naive:KERNEL", ("'KERNEL'", "NAIVE")),
     ],
 )
-def test_what_is_no_kernel(fastnn, where, parts):
+def test_check_refuses_what_is_not_a_kernel(fastnn, where, parts):
     fastnn("kernels", "check", where).assert_error(*parts)
 
 
 @pytest.mark.parametrize("option", [("--measure",), ("--json",), ("--dtype", "float64")])
-def test_options_of_the_list_are_not_those_of_a_check(fastnn, option):
+def test_check_takes_options_after_its_name_only(fastnn, option):
     fastnn("kernels", *option, "check", "naive").assert_error(option[0], "before check")
 
 
-def test_kernels_to_measure_may_come_from_files(fastnn, mine):
+def test_measure_takes_kernels_from_files(fastnn, mine):
     arguments = ("--kernels", f"numpy,{mine}:CHANCE", "--threads", 1, "--json")
     report = fastnn("kernels", "--measure", *arguments).json
     assert {speed["kernel"] for speed in report["speeds"]} == {"numpy", "chance"}
 
 
-def test_of_the_worked_example(fastnn, tmp_path, monkeypatch):
+def test_check_and_compare_the_worked_example(fastnn, tmp_path, monkeypatch):
     """Which stands in kernels/README.md, and does what is said there."""
     kernel_file, training = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert len(kernel_file.splitlines()) < 30
@@ -182,12 +172,12 @@ def test_of_the_worked_example(fastnn, tmp_path, monkeypatch):
     assert report["loss_difference"] < 1e-5
 
 
-def test_the_worked_example_trains_like_any_other(tmp_path):
+def test_worked_example_trains_like_numpy(tmp_path):
     kernel_file = re.search(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)[1]
     (tmp_path / "outer.py").write_text(kernel_file)
     digits = datasets.load("digits")
     losses = []
-    for kernel in (find(f"{tmp_path}/outer.py:OUTER"), "numpy"):
+    for kernel in (kernels.get(f"{tmp_path}/outer.py:OUTER"), "numpy"):
         net = Sequential([Dense(64, 8), ReLU(), Dense(8, 10)], kernel=kernel, dtype="float64")
         history = fit(
             *(net, digits.x_train, digits.y_train),

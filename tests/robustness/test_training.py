@@ -169,7 +169,7 @@ def test_a_schedule_may_give_any_number_from_0_on(rate):
         CosineDecay(0.1, 3, final=-0.1),
         WarmUp(lambda step: -0.1, 10),
     ],
-    ids=repr,
+    ids=lambda schedule: type(schedule).__name__,
 )
 def test_a_schedule_of_negative_rates_is_an_error_in_training(schedule):
     with pytest.raises(ValueError, match="the learning rate of step"):

@@ -29,6 +29,7 @@ from fastnn import (
     fit,
     kernels,
 )
+from fastnn.plan import ENGINES, MAX_STEPS_AT_ONCE
 from fastnn.schedules import CosineDecay, StepDecay, WarmUp
 
 RNG = np.random.default_rng(0)
@@ -79,7 +80,7 @@ def assert_same(net, optimizer=lambda: SGD(0.1), **options):
     [ReLU, LeakyReLU, lambda: LeakyReLU(0.01), Sigmoid, Tanh, Softmax, lambda: Dropout(0.4)],
     ids=["relu", "leaky", "leaky 0.01", "sigmoid", "tanh", "softmax", "dropout"],
 )
-def test_every_layer_has_the_same_bits(layer, dtype):
+def test_engines_give_every_layer_the_same_bits(layer, dtype):
     assert_same(lambda: network(layer(), dtype=dtype))
 
 
@@ -93,7 +94,7 @@ def test_every_layer_has_the_same_bits(layer, dtype):
     ],
     ids=repr,
 )
-def test_every_loss_has_the_same_bits(loss, y, last):
+def test_engines_give_every_loss_the_same_bits(loss, y, last):
     assert_same(lambda: network(Tanh(), last=[last()] if last else []), loss=loss, y=y)
 
 
@@ -110,25 +111,26 @@ def test_every_loss_has_the_same_bits(loss, y, last):
     ],
     ids=["momentum", "nesterov", "step decay, clipped", "rmsprop", "adam", "adamw"],
 )
-def test_every_optimizer_has_the_same_bits(optimizer, dtype):
+def test_engines_give_every_optimizer_the_same_bits(optimizer, dtype):
     assert_same(lambda: network(ReLU(), dtype=dtype), optimizer)
 
 
 @pytest.mark.parametrize("kernel", COMPILED)
 @pytest.mark.parametrize("descent", ["batch", "mini-batch", "stochastic"])
-def test_every_compiled_kernel_has_the_same_bits(kernel, descent):
+def test_engines_give_every_compiled_kernel_the_same_bits(kernel, descent):
     size = 16 if descent == "mini-batch" else None
     assert_same(
         lambda: network(ReLU(), kernel=kernel), gradient_descent=descent, batch_size=size, epochs=2
     )
 
 
-def test_more_steps_than_learning_rates_are_kept_ahead():
+def test_engines_agree_over_more_steps_than_learning_rates_are_kept_ahead():
+    assert SAMPLES * 20 > MAX_STEPS_AT_ONCE
     assert_same(network, lambda: SGD(CosineDecay(0.01, 2000)), batch_size=1, epochs=20)
 
 
 @pytest.mark.parametrize("threads", range(1, kernels.get_num_threads() + 1))
-def test_products_on_several_threads_have_the_same_bits(threads):
+def test_engines_give_products_on_several_threads_the_same_bits(threads):
     x = RNG.normal(size=(300, 500)).astype(np.float32)
     y = RNG.integers(10, size=300)
     before = kernels.get_num_threads()
@@ -151,7 +153,7 @@ class Doubling(Layer):
     """A layer of one's own, whose passes are plain Python."""
 
     def forward(self, plan, x):
-        y = plan.empty(*x.shape)
+        y = plan.zeros(*x.shape)
         plan.call(double, x, y)
         return y
 
@@ -186,7 +188,7 @@ def run(net, engine, callbacks=()):
         (network, [EachStep()], "a callback has on_step"),
     ],
 )
-def test_where_compiled_is_not_possible_it_says_why_and_auto_takes_python(net, callbacks, reason):
+def test_engine_compiled_says_why_it_is_not_possible_and_auto_takes_python(net, callbacks, reason):
     with pytest.raises(ValueError, match=f"engine 'compiled' is not possible: {reason}"):
         run(net(), "compiled", callbacks)
     seen = []
@@ -194,15 +196,19 @@ def test_where_compiled_is_not_possible_it_says_why_and_auto_takes_python(net, c
     assert seen == ["python", "python"]
 
 
-def test_auto_takes_compiled_and_the_names_are_checked():
+def test_engine_auto_takes_compiled_where_it_can():
     seen = []
     run(network(), "auto", [lambda training: seen.append(training.engine)])
     assert seen == ["compiled", "compiled"]
-    with pytest.raises(ValueError, match="unknown engine 'gpu'; there are: auto, python, compiled"):
+
+
+def test_engine_of_an_unknown_name_is_refused_with_the_names():
+    with pytest.raises(ValueError, match=f"unknown engine 'gpu'; there are: {', '.join(ENGINES)}"):
         run(network(), "gpu")
+    assert ENGINES == ("auto", "python", "compiled")
 
 
-def test_a_layer_of_plain_python_trains_with_compiled_ones_around_it():
+def test_engine_python_runs_a_plain_layer_among_compiled_ones():
     def weights(kernel, *middle):
         net = network(*middle, kernel=kernel, dtype="float64")
         run(net, "auto")
@@ -213,7 +219,7 @@ def test_a_layer_of_plain_python_trains_with_compiled_ones_around_it():
 
 
 @pytest.mark.parametrize("engine", ["python", "compiled"])
-def test_callbacks_see_every_epoch_and_may_stop(engine):
+def test_engines_let_callbacks_see_every_epoch_and_stop(engine):
     seen = []
 
     def stop(training):
@@ -226,7 +232,7 @@ def test_callbacks_see_every_epoch_and_may_stop(engine):
     assert history.stopped == "enough"
 
 
-def test_an_epoch_of_compiled_steps_can_be_interrupted():
+def test_engine_compiled_can_be_interrupted_within_an_epoch():
     """Ctrl-C is noticed within an epoch of seconds, and what is counted has been done."""
     x, y = np.tile(X, (20_000, 1)), np.tile(LABELS, 20_000)
     net, optimizer = network(), SGD(1e-9)
@@ -244,7 +250,7 @@ def test_an_epoch_of_compiled_steps_can_be_interrupted():
 @pytest.mark.parametrize(
     ("engine", "kernel"), [("python", "numpy"), ("python", "numba"), ("compiled", "numba")]
 )
-def test_nothing_is_allocated_in_steady_state(engine, kernel):
+def test_engines_allocate_nothing_in_steady_state(engine, kernel):
     """Neither batches, nor orders, nor what lies between the layers; validation included."""
     x, y = np.tile(X.astype(np.float32), (100, 1)), np.tile(LABELS, 100)
     peaks = []
@@ -265,7 +271,7 @@ def test_nothing_is_allocated_in_steady_state(engine, kernel):
     assert max(peaks[2:]) < batch / 2, peaks
 
 
-def test_flushing_denormals_is_asked_for_and_ends_with_the_training():
+def test_engines_flush_denormals_where_asked_and_until_the_training_ends():
     def fading(flush, engine):
         """Halve a weight three times; 2^-126 is the smallest normal number."""
         net = Sequential([Dense(1, 1, weights=[[2.0**-125]])])
