@@ -224,7 +224,7 @@ class BinaryCrossEntropy(Loss):
         return targets
 
     def _may_be_probabilities(self, outputs: Array) -> bool:
-        return bool(((outputs >= 0) & (outputs <= 1)).all())
+        return bool(((outputs >= 0) & (outputs <= 1)).all() and outputs.any())
 
     def _scores_of(self, probabilities: Array) -> Array:
         with np.errstate(divide="ignore"):

@@ -118,6 +118,7 @@ def test_train_on_a_bad_csv_file(fastnn, tmp_path, content, parts):
         (b"\x1f\x8b\x08", "truncated"),
         (b"<!DOCTYPE html>", "HTML"),
     ],
+    ids=["another format", "truncated", "a page"],  # of the same names in each process
 )
 def test_train_on_bad_idx_files(fastnn, tmp_path, content, part):
     for name in IDX_FILES:
