@@ -110,9 +110,9 @@ def check_data(
 
     """
     as_bytes = isinstance(x, ScaledBytes) and x.shape[1] == n_in
-    inputs: Inputs = (
-        ScaledBytes(x.values, dtype) if as_bytes else check_inputs(x, n_in, dtype)  # type: ignore[union-attr]
-    )
+    inputs: Inputs = x if as_bytes else check_inputs(x, n_in, dtype)  # type: ignore[assignment]
+    if isinstance(inputs, ScaledBytes) and inputs.dtype != dtype:
+        inputs = ScaledBytes(inputs.values, dtype)
     targets = loss.targets(y, n_out, dtype)
     if len(inputs) != len(targets):
         raise ValueError(f"x has {len(inputs)} samples, y has {len(targets)}")

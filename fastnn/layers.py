@@ -30,7 +30,7 @@ class Layer:
     initializers : mapping from str to Initializer
         How each parameter starts.
     stream : int
-        Set by the network: tells apart the random numbers of its layers.
+        Set by the network before `forward`: tells apart the random numbers of its layers.
 
     """
 

@@ -126,7 +126,7 @@ class Loss:
     def _scores(self, outputs: npt.ArrayLike, probabilities: bool | None) -> Array:
         """Return outputs as scores."""
         scores = _floats("outputs", outputs)
-        if scores.ndim != 2 or not len(scores):
+        if scores.ndim != 2:
             raise ValueError(f"outputs have shape {scores.shape}; (samples, n_outputs) is needed")
         if self.activation is None:
             return scores
@@ -150,6 +150,8 @@ class Loss:
         targets = self.targets(y, outputs.shape[1], outputs.dtype)
         if len(targets) != len(outputs):
             raise ValueError(f"outputs have {len(outputs)} rows, y has {len(targets)}")
+        if not outputs.size:
+            raise ValueError(f"outputs have shape {outputs.shape}; there is no loss of nothing")
         plan = Plan(kernels.get("numpy"), outputs.dtype)  # no product in it: any kernel will do
         totals = np.zeros(3)
         gradient = self.plan(plan, outputs, targets, totals)
@@ -198,7 +200,7 @@ class SoftmaxCrossEntropy(Loss):
 
     def _may_be_probabilities(self, outputs: Array) -> bool:
         rows = outputs.sum(axis=1)
-        return bool((outputs >= 0).all() and np.allclose(rows, 1, atol=1e-3))
+        return bool(len(rows) and (outputs >= 0).all() and np.allclose(rows, 1, atol=1e-3))
 
     def _scores_of(self, probabilities: Array) -> Array:
         with np.errstate(divide="ignore"):

@@ -62,7 +62,7 @@ class Sequential:
         rng: int | np.random.Generator = 0,
         flush_denormals: bool = True,
     ) -> None:
-        self.flush_denormals = flush_denormals
+        self._flush_denormals = flush_denormals
         self.layers = tuple(layers)
         self.dtype: np.dtype[np.floating] = np.dtype(dtype)  # type: ignore[assignment]
         if self.dtype not in DTYPES:
@@ -81,9 +81,7 @@ class Sequential:
         }
         self.parameters = Parameters(shapes, self.dtype)
         self.gradients = Parameters(shapes, self.dtype)
-        for stream, (name, layer) in enumerate(zip(self.names, self.layers, strict=True)):
-            if "stream" in vars(layer):  # which another network has set
-                raise ValueError(f"{layer} is part of a network already; build a new layer")
+        for name, layer in zip(self.names, self.layers, strict=True):
             own = list(layer.parameter_shapes())
             layer.bind(
                 {parameter: self.parameters[f"{name}.{parameter}"] for parameter in own},
@@ -94,7 +92,6 @@ class Sequential:
                     raise ValueError(f"{name} has no initializer for its parameter {parameter}")
                 view = self.parameters[f"{name}.{parameter}"]
                 view[...] = layer.initializers[parameter](rng, view.shape)
-            layer.stream = stream
         self.random_state = np.array([rng.integers(2**63), 0], np.uint64)
 
     @property
@@ -105,6 +102,16 @@ class Sequential:
     @kernel.setter
     def kernel(self, kernel: str | Kernel) -> None:
         self._kernel = kernels.get(kernel)
+        self._predictor = self.predictor()
+
+    @property
+    def flush_denormals(self) -> bool:
+        """Whether numbers below the smallest normal one count as 0; set it at any time."""
+        return self._flush_denormals
+
+    @flush_denormals.setter
+    def flush_denormals(self, flush_denormals: bool) -> None:
+        self._flush_denormals = flush_denormals
         self._predictor = self.predictor()
 
     @property
@@ -288,7 +295,8 @@ class Sequential:
         layers = self.layers[:-1] if fused else self.layers
         outputs = [inputs]
         plan.protect(inputs, "the network's input")
-        for name, layer in zip(self.names, layers, strict=False):
+        for stream, (name, layer) in enumerate(zip(self.names, layers, strict=False)):
+            layer.stream = stream  # here, since a layer without parameters may be in two networks
             x = outputs[-1]
             with plan.section("forward", name):
                 y = layer.forward(plan, x)

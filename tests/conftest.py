@@ -1,5 +1,6 @@
 from importlib import import_module
 
+import numpy as np
 import pytest
 
 from fastnn import kernels
@@ -13,6 +14,14 @@ def same_number_of_threads():
     yield
     if kernels.get_num_threads() != before:
         kernels.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def same_mode_of_denormals():
+    """A thread computes after a test as it did before, also where the test ends in an error."""
+    smallest = np.array([np.finfo(np.float64).smallest_subnormal])
+    yield
+    assert (smallest + smallest).all(), "denormals are still flushed to zero"
 
 
 @pytest.fixture(scope="session")

@@ -37,8 +37,8 @@ def train(net, optimizer=None, **options):
 
 
 def climbing():
-    """Return an optimizer that goes down for 5 steps, and up after that."""
-    return SGD(lambda step: 0.1 if step < 5 else -0.1)
+    """Return an optimizer that goes down for 5 steps, and too far after that."""
+    return SGD(lambda step: 0.1 if step < 5 else 100.0)
 
 
 def stopped_early(net, callback, weights=None):
@@ -124,7 +124,7 @@ def test_terminate_on_nan_names_epoch_and_step(kernel):
 
 @pytest.mark.parametrize("engine", ["python", "compiled"])
 def test_terminate_on_nan_looks_at_the_weights_that_the_last_step_left(engine):
-    breaks = SGD(lambda step: 0.1 if step < 9 else math.inf)
+    breaks = SGD(lambda step: 0.1 if step < 9 else 1e300)  # infinite in float32
     options = {"batch_size": 10, "epochs": 9, "engine": engine}
     history = train(classifier(), breaks, callbacks=[TerminateOnNaN()], **options)
     assert [math.isfinite(record.loss) for record in history] == [True, True]

@@ -202,13 +202,11 @@ def test_dropout_refuses_a_rate_outside_0_to_1(rate):
 
 
 class Noise(Layer):
-    """Says that it draws random numbers, without being Dropout."""
-
-    needs_random = True
+    """Draws random numbers, without being Dropout."""
 
     def forward(self, plan, x):
         y = plan.zeros(*x.shape)
-        plan.call("dropout", x, 0.5, plan.random_state, self.stream, y)
+        plan.call("dropout", x, 0.5, 2.0, plan.random_state, self.stream, y)
         return y
 
     def backward(self, plan, x, y, dy, needs_dx):

@@ -89,11 +89,11 @@ def test_fit_on_scaled_bytes_has_the_bits_of_the_floats(engine, dtype, descent):
     assert outcome(x) == outcome(np.asarray(x))
 
 
-def test_evaluate_takes_bytes_of_another_dtype_as_floats_and_refuses_another_width():
+def test_evaluate_divides_bytes_in_its_own_dtype_and_refuses_another_width():
     net = Sequential([Dense(12, 3)], dtype="float64")
     loss = SoftmaxCrossEntropy()
     found = evaluate(net, ScaledBytes(VALUES, "float32"), Y, loss=loss)
-    assert found == evaluate(net, np.asarray(ScaledBytes(VALUES, "float32")), Y, loss=loss)
+    assert found == evaluate(net, VALUES / 255, Y, loss=loss)
     with pytest.raises(ValueError, match=r"\(samples, 12\)"):
         evaluate(net, ScaledBytes(VALUES[:, :5]), Y, loss=loss)
 

@@ -83,6 +83,7 @@ class Builder:
             kernel=kernel or kernels.get(self.experiment.kernel),
             dtype=self.experiment.dtype,
             rng=rng,
+            flush_denormals=self.experiment.flush_denormals,
         )
 
     def _build_hidden(self, n_in: int, units: int) -> Layer:

@@ -216,7 +216,6 @@ class Run:
             callbacks=(TerminateOnNaN(), *keeping, *callbacks),
             history=self.history,
             engine=self.experiment.engine,
-            flush_denormals=self.experiment.flush_denormals,
         )
 
     def evaluate(self) -> Evaluation:

@@ -100,6 +100,7 @@ class SavedRun:
         experiment = kept.read_config(path)
         _check_named(path, experiment, given)
         net = load_network(path / kept.WEIGHTS, kernel=kernel or experiment.kernel, custom=custom)
+        net.flush_denormals = experiment.flush_denormals
         classes = kept.read_report(path).get("classes")
         return cls(
             path,

@@ -95,17 +95,20 @@ def test_every_option_reaches_the_experiment_and_the_config(fastnn, monkeypatch,
     begun = []
     monkeypatch.setattr("fastnn.experiments.run.Run.prepare", begun.append)
     arguments = []
+    default = Experiment()
     for name, value in VALUES.items():
-        arguments.append("--" + name.replace("_", "-"))
+        is_off = value is None and getattr(default, name)
+        arguments.append("--" + "no-" * is_off + name.replace("_", "-"))
         arguments += [value] if value is not None else []
     with pytest.raises(AttributeError):  # of the run, which has not been prepared
         fastnn("train", *arguments)
     (experiment,) = begun
-    default, settings = Experiment(), tomllib.loads(experiment.to_toml())
+    settings = tomllib.loads(experiment.to_toml())
     assert set(settings) == set(SETTINGS)
     for name, value in settings.items():
         assert getattr(experiment, name) != getattr(default, name), name
-        assert json.dumps(value).replace(" ", "").strip('"[]') == (VALUES[name] or "true")
+        expected = VALUES[name] or json.dumps(not getattr(default, name))
+        assert json.dumps(value).replace(" ", "").strip('"[]') == expected
     assert Experiment(**settings) == experiment
 
 

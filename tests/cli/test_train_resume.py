@@ -59,8 +59,8 @@ def test_resume_still_flushes_denormals(fastnn, tmp_path):
         return abs(load_network(run / "weights.safetensors").parameters["dense_1.weights"]).max()
 
     smallest_normal = np.finfo(np.float32).tiny
-    assert largest(tmp_path / "flushed", "--flush-denormals", "--epochs", 3) >= smallest_normal
-    assert largest(tmp_path / "not", "--epochs", 3) < smallest_normal
+    assert largest(tmp_path / "flushed", "--epochs", 3) >= smallest_normal
+    assert largest(tmp_path / "not", "--no-flush-denormals", "--epochs", 3) < smallest_normal
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from tests.structure.source import ROOT, import_graph, imported, modules, tree
 # `fastnn` itself is the list of public names, imported when they are used.
 FLOORS = [
     ["fastnn.kernels"],
+    ["fastnn.checks"],
     ["fastnn.plan", "fastnn.parameters", "fastnn.initializers", "fastnn.schedules"],
     ["fastnn.scaled", "fastnn.history"],
     ["fastnn.engine"],

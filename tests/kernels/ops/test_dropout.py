@@ -10,7 +10,7 @@ from tests.kernels.calls import run
 def mask(rate, seed, step, stream, dtype=np.float32, size=100_000):
     y = np.empty((1, size), dtype)
     state = np.array([seed, step], np.uint64)
-    run(dropout, np.ones_like(y), dtype(rate), state, stream, y)
+    run(dropout, np.ones_like(y), dtype(rate), dtype(1 / (1 - rate)), state, stream, y)
     return y[0] > 0
 
 
@@ -23,10 +23,11 @@ def test_dropout_keeps_the_right_share(rate):
 def test_dropout_scales_what_it_keeps():
     x = np.random.default_rng(0).normal(0, 2, (7, 19)).astype(np.float32)
     y = np.empty_like(x)
-    run(dropout, x, np.float32(0.25), np.array([1, 2], np.uint64), 0, y)
+    scale = np.float32(1 / 0.75)
+    run(dropout, x, np.float32(0.25), scale, np.array([1, 2], np.uint64), 0, y)
     kept = y != 0
     assert 0.5 < kept.mean() < 1
-    np.testing.assert_allclose(y[kept], x[kept] / 0.75, rtol=1e-6)
+    np.testing.assert_allclose(y[kept], x[kept] / 0.75, rtol=2e-7)
 
 
 def test_dropout_masks_of_other_seeds_steps_and_layers_are_independent():

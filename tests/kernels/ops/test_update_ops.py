@@ -11,21 +11,22 @@ dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 @dtypes
 def test_next_rate_takes_one_after_the_other_and_begins_again(dtype):
-    ahead, place, rate = np.array([0.1, 0.2, 0.3], dtype), np.array([1]), np.zeros(1, dtype)
-    taken = []
-    for _ in range(4):
-        run(updates.next_rate, ahead, place, rate)
-        taken.append(rate[0])
-    assert taken == [ahead[1], ahead[2], ahead[0], ahead[1]]
+    ahead, place = np.array([0.1, 0.2, 0.3]), np.array([1])
+    exact, rate = np.zeros(1), np.zeros(1, dtype)
+    for expected in (0.2, 0.3, 0.1, 0.2):
+        run(updates.next_rate, ahead, place, exact, rate)
+        assert (exact[0], rate[0]) == (expected, dtype(expected))
 
 
 @dtypes
 def test_next_corrections_are_those_of_the_step(dtype):
-    steps, betas, corrections = np.array([0]), np.array([0.9, 0.999]), np.ones(2, dtype)
+    steps, betas, rate = np.array([0]), np.array([0.9, 0.999]), np.array([0.1])
+    factors = np.ones(2, dtype)
     for t in range(1, 4):
-        run(updates.next_corrections, steps, betas, corrections)
+        run(updates.next_corrections, steps, betas, rate, factors)
         assert steps[0] == t
-        np.testing.assert_allclose(corrections, 1 / (1 - betas**t), rtol=np.finfo(dtype).eps)
+        expected = 0.1 / (1 - 0.9**t), 1 / (1 - 0.999**t) ** 0.5
+        np.testing.assert_allclose(factors, expected, rtol=np.finfo(dtype).eps)
 
 
 @dtypes
