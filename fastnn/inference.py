@@ -61,7 +61,9 @@ class Predictor:
             The shape of `x` does not fit.
 
         """
-        if type(x) is not np.ndarray:  # compiled code would take a masked array for its numbers
+        # Numba would take a masked array for its numbers; and numbers in another order of bytes
+        # once for native ones, it takes later arrays for something else.
+        if type(x) is not np.ndarray or x.dtype is not self._dtype:
             return self._call_checked(x)
         # The usual case first, unchecked: a bound function refuses what it can't take.
         try:

@@ -154,3 +154,16 @@ def test_outputs_of_a_sample_do_not_depend_on_the_others(samples):
     assert outputs.shape == (samples, 3)
     for i in {0, samples // 2, samples - 1} & set(range(samples)):
         assert (net(x[i : i + 1])[0] == outputs[i]).all()
+
+
+def test_bytes_in_another_order_leave_compiled_code_as_it_was():
+    """Numba would remember the type of such an array as that of another."""
+    net = Sequential([Dense(4, 3)])
+    x = np.arange(8.0, dtype=np.float32).reshape(2, 4)
+    expected = net(x)
+    np.testing.assert_array_equal(net(x.astype(">f4")), expected)
+    buffer = np.zeros(4 * 6 + 1, np.uint8)[1:]  # at an odd address
+    out = buffer.view(np.float32).reshape(2, 3)
+    assert not out.flags.aligned
+    net.kernel(x, net.parameters["dense_1.weights"], out)
+    np.testing.assert_array_equal(out, expected)
