@@ -238,9 +238,13 @@ def test_engine_compiled_can_be_interrupted_within_an_epoch():
     net, optimizer = network(), SGD(1e-9)
     options = {"loss": SoftmaxCrossEntropy(), "optimizer": optimizer, "shuffle": False}
     fit(net, x[:100], y[:100], batch_size=1, epochs=1, engine="compiled", **options)  # compiles
-    ends = threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGINT))
-    ends.start()
     began = time.perf_counter()
+
+    class CtrlC:
+        def on_train_begin(self, training):  # not earlier: a busy machine may take its time
+            threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGINT)).start()
+
+    options["callbacks"] = [CtrlC()]
     with pytest.raises(KeyboardInterrupt):
         fit(net, x, y, batch_size=1, epochs=1000, engine="compiled", **options)
     assert time.perf_counter() - began < 10
