@@ -84,7 +84,8 @@ def main(
                 report["rows"].append(row)
                 if json_path is not None:  # anew after each row: an early end loses nothing
                     json_path.write_text(to_json(report, indent=1), encoding="utf-8")
-    show_table(*reports.table(report), width=WIDTH)
+    for table in reports.tables(report):
+        show_table(*table, width=WIDTH)
     show(*reports.notes(report))
 
 

@@ -2,7 +2,7 @@
 
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from statistics import median
 
 import numpy as np
@@ -13,15 +13,18 @@ from .libraries import FASTNN
 from .processes import Worker, WorkerError
 
 # The largest relative deviation from FastNN's losses, gradients and outputs. Sums of float32 in
-# another order differ in the last bits, and each step of a training carries on from there. Whole
-# processes train on other splits of the data: their accuracies are alike.
+# another order differ in the last bits, and each step of a training carries on from there: the more
+# of them, the further. Whole processes train on other splits of the data: their accuracies are
+# alike.
 TOLERANCE = {
     "training": 2e-3,
+    "epoch": 2e-2,
     "fit": 2e-3,
     "gradient": 1e-4,
     "inference": 1e-4,
     "process": 0.05,
 }
+BEGINNING = 200  # steps
 LONG_ROUND, MIN_ROUNDS = 2.0, 3  # a library whose round takes more seconds has fewer of them
 
 
@@ -52,6 +55,8 @@ def run(tasks, threads, libraries, rounds, directory, progress):
             if task.kind == "memory":
                 fresh = (Worker(worker.library, threads, directory) for worker in able)
                 yield summary(task, threads, peaks_of_memory(task, fresh))
+            elif task.kind == "epoch":
+                yield summary(task, threads, *trained(task, threads, able, rounds))
             else:
                 yield summary(task, threads, *timed(task, threads, able, rounds))
 
@@ -84,10 +89,56 @@ def timed(task, threads, workers, rounds):
             if expected is None:
                 break  # nothing to compare with
     peaks = _alternate(ready, rounds, results, with_peak=threads == 1 and _has_share(task))
-    for worker in workers[: len(results)]:
-        with suppress(WorkerError):  # shown already
-            worker.ask(stop=True)
+    _stop(workers[: len(results)])
     return results, peaks
+
+
+def trained(task, threads, workers, rounds):
+    """Return for each library the seconds of an epoch after `task.epochs` others; the FMA peaks.
+
+    All train by turns, an epoch at a time. Before, a `beginning` must have the same loss, and whole
+    epochs must have similar ones. Kept are the seconds of the first epochs too, and what becomes of
+    denormal numbers.
+    """
+    results, ready, expected = {}, [], None
+    for worker in workers:
+        result = results[worker.library.name] = {}
+        try:
+            values = worker.begin(beginning(task))["values"]
+            expected = expected or values
+            deviation(beginning(task), values, expected)
+            asked = worker.ask(ask="denormals", options=worker.library.options)
+            result["denormals"] = asked["answer"]
+            worker.ask(stop=True)
+            worker.begin(task)  # an epoch, for which code is compiled
+            worker.ask(stop=True)
+            _keep(result, worker.begin(task))
+            ready.append(worker)
+        except WorkerError as error:
+            result["error"] = str(error)
+            if expected is None:
+                break  # nothing to compare with
+    rounds += task.epochs - 1
+    peaks = _alternate(ready, rounds, results, with_peak=threads == 1, min_rounds=rounds)
+    expected = results[FASTNN].get("losses")
+    for worker in ready:
+        result = results[worker.library.name]
+        if "error" in result or expected is None:
+            continue
+        try:
+            result["deviation"] = deviation(task, result["losses"], expected)
+            result["epochs"] = result["seconds"]
+            result["seconds"] = result["epochs"][task.epochs :]
+        except WorkerError as error:
+            results[worker.library.name] = {"error": str(error)}
+    _stop(workers[: len(results)])
+    return results, peaks
+
+
+def beginning(task):
+    """Return the first steps of a task, which no library can do otherwise unnoticed."""
+    steps = min(task.steps, BEGINNING)
+    return replace(task, kind="training", samples=steps * task.batch_size, epochs=1)
 
 
 def deviation(task, values, expected):
@@ -115,7 +166,19 @@ def _has_share(task):
     return task.kind in {"training", "fit"}
 
 
-def _alternate(workers, rounds, results, *, with_peak):
+def _keep(result, answer):
+    """Add the answer to a round."""
+    result.setdefault("seconds", []).append(answer["seconds"])
+    result.setdefault("losses", []).extend(answer.get("values", []))
+
+
+def _stop(workers):
+    for worker in workers:
+        with suppress(WorkerError):  # shown already
+            worker.ask(stop=True)
+
+
+def _alternate(workers, rounds, results, *, with_peak, min_rounds=MIN_ROUNDS):
     """Add the seconds of each round to the results; return the FMA peaks measured in between."""
     peaks, turns = [], dict.fromkeys(workers, rounds)
     for number in range(rounds):
@@ -126,9 +189,9 @@ def _alternate(workers, rounds, results, *, with_peak):
             result = results[worker.library.name]
             began = time.perf_counter()
             try:
-                result.setdefault("seconds", []).append(worker.ask(go=True)["seconds"])
+                _keep(result, worker.ask(go=True))
                 if time.perf_counter() - began > LONG_ROUND:
-                    turns[worker] = MIN_ROUNDS
+                    turns[worker] = min_rounds
             except WorkerError as error:
                 results[worker.library.name] = {"error": str(error)}
                 turns[worker] = 0

@@ -1,4 +1,4 @@
-"""The table of a comparison, from its JSON: for a terminal and for Markdown.
+"""The tables of a comparison, from its JSON: for a terminal and for Markdown.
 
 A cell holds a library's median and, below it, its ratio to FastNN's with half the width of the
 middle half of the rounds. Above 1, FastNN is ahead.
@@ -19,34 +19,66 @@ from .libraries import COLUMNS, FASTNN
 MEANS = {"training": ("training", "gradient"), "inference": ("inference",)}
 
 
+def tables(report, separator="\n"):
+    """Return the tables that have rows."""
+    made = (make(report, separator) for make in (table, epochs))
+    return [each for each in made if each.rows]
+
+
 def table(report, separator="\n"):
     """Return the table; `separator` stands between the two lines of a cell."""
-    shown = [by_column(row) for row in report["rows"]]
+    rows = [row for row in report["rows"] if row["task"]["kind"] != "epoch"]
+    shown = [by_column(row) for row in rows]
     used = {*report["missing"], *(name for results in shown for name in results)}
     names = [name for name in dict.fromkeys(COLUMNS.values()) if name in used]
-    rows = []
-    for row, results in zip(report["rows"], shown, strict=True):
-        cells = [
-            "missing" if name in report["missing"] else _cell(results.get(name), separator)
-            for name in names
-        ]
-        share = results.get(FASTNN, {}).get("share")
-        share = NOTHING if share is None else f"{share:.0%}"
-        rows.append([row["name"], str(row["threads"]), *cells, share, ahead(results)])
+    lines = _lines(rows, shown, names, report["missing"], separator)
     for title, kinds in MEANS.items():
         means = {name: {"ratio": mean} for name, mean in geometric_means(report, kinds).items()}
         if means:
             cells = [f"{means[name]['ratio']:.2f} ×" if name in means else "" for name in names]
-            rows.append([f"geometric mean of {title}", "", *cells, "", ahead(means)])
-    return Table(("work", "threads", *names, "FMA peak", "ahead"), rows)
+            lines.append([f"geometric mean of {title}", "", *cells, "", ahead(means)])
+    return Table(("work", "threads", *names, "FMA peak", "ahead"), lines)
+
+
+def epochs(report, separator="\n"):
+    """Return the table of epochs on real data, whose columns say what becomes of denormals."""
+    rows = [row for row in report["rows"] if row["task"]["kind"] == "epoch"]
+    shown = [_fastest(row, _with_mode) for row in rows]
+    names = [*dict.fromkeys(name for results in shown for name in results)]
+    lines = _lines(rows, shown, names, (), separator)
+    return Table(("work", "threads", *names, "FMA peak", "ahead"), lines)
+
+
+def _lines(rows, shown, names, missing, separator):
+    """Return the lines of a table: `shown` has a result by column for each of the `rows`."""
+    lines = []
+    for row, results in zip(rows, shown, strict=True):
+        cells = [
+            "missing" if name in missing else _cell(results.get(name), separator) for name in names
+        ]
+        share = row["results"].get(FASTNN, {}).get("share")
+        share = NOTHING if share is None else f"{share:.0%}"
+        lines.append([row["name"], str(row["threads"]), *cells, share, ahead(by_column(row))])
+    return lines
 
 
 def by_column(row):
-    """Return a row's results by column, of a library's several ways the fastest."""
+    """Return a row's results by column, of a library's several ways the fastest.
+
+    FastNN's is its default, the first.
+    """
+    return _fastest(row, lambda name, result: COLUMNS[name])
+
+
+def _with_mode(name, result):
+    return ", ".join([COLUMNS[name], *([result["denormals"]] if "denormals" in result else [])])
+
+
+def _fastest(row, column_of):
     best = {}
     for name, result in row["results"].items():
-        column = COLUMNS[name]
-        if column not in best or _amount(result) < _amount(best[column]):
+        column = column_of(name, result)
+        if column not in best or (column != FASTNN and _amount(result) < _amount(best[column])):
             best[column] = result
     return best
 
@@ -81,8 +113,12 @@ def ahead(results):
 
 def markdown(report):
     """Return the table in Markdown and, below it, what it was measured with."""
-    columns, rows = table(report, separator="<br>")
-    return "\n".join([to_markdown(columns, rows, texts=(0, len(columns) - 1)), "", *notes(report)])
+    return "\n".join([in_markdown(table(report, separator="<br>")), "", *notes(report)])
+
+
+def in_markdown(made):
+    """Return one of the tables in Markdown."""
+    return to_markdown(*made, texts=(0, len(made.columns) - 1))
 
 
 def notes(report):
@@ -145,4 +181,5 @@ def merged(reports):
 
 
 if __name__ == "__main__":
-    print(markdown(merged([json.loads(Path(path).read_text("utf-8")) for path in sys.argv[1:]])))
+    report = merged([json.loads(Path(path).read_text("utf-8")) for path in sys.argv[1:]])
+    print(*map(in_markdown, tables(report, "<br>")), "\n".join(notes(report)), sep="\n\n")

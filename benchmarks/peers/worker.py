@@ -2,8 +2,8 @@
 
 ``{"task": ...}`` prepares a task and sends the values to compare, ``{"go": true}`` does one more
 round of it, ``{"stop": true}`` ends it, and ``{"ask": "FUNCTION"}`` calls a function of the
-library's module, in the middle of a task too. Training does not return between epochs, as for a
-user: it is held where it reports one.
+library's module, with ``"options"`` if there are any, in the middle of a task too. Training does
+not return between epochs, as for a user: it is held where it reports one.
 """
 
 import json
@@ -58,7 +58,8 @@ class Channel:
             if "ask" not in message:
                 return message
             try:
-                self.reply(answer=getattr(self.module, message["ask"])())
+                function = getattr(self.module, message["ask"])
+                self.reply(answer=function(**message.get("options", {})))
             except Exception as error:
                 self.reply_error(error)
         raise SystemExit
@@ -74,8 +75,10 @@ def training(channel, task, train):
     losses, compared = [], False
     began = time.perf_counter()
 
-    def on_epoch(loss):
+    def on_epoch(loss=None):
         nonlocal began, compared
+        if loss is None:
+            return
         losses.append(float(loss))
         elapsed = time.perf_counter() - began
         if elapsed < ROUND_SECONDS if compared else len(losses) < task.epochs:
@@ -85,6 +88,20 @@ def training(channel, task, train):
         losses.clear()
         channel.wait()
         compared = True
+        began = time.perf_counter()
+
+    train(on_epoch)
+
+
+def epochs(channel, train):
+    """Send the seconds and the loss of each epoch."""
+    began = 0.0
+
+    def on_epoch(loss=None):
+        nonlocal began
+        if loss is not None:
+            channel.reply(seconds=time.perf_counter() - began, values=[float(loss)])
+            channel.wait()
         began = time.perf_counter()
 
     train(on_epoch)
@@ -153,7 +170,8 @@ def perform(channel, problem, options, threads):
         channel.reply(bytes=peak_memory())
         channel.wait()
     else:
-        training(channel, problem.task, partial(module.training, problem, **options))
+        train = partial(module.training, problem, **options)
+        epochs(channel, train) if kind == "epoch" else training(channel, problem.task, train)
 
 
 def main(module, options, directory, threads):

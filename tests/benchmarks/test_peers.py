@@ -1,6 +1,7 @@
 """The comparison with other libraries: everything that needs none of them."""
 
 import json
+import platform
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,14 +12,16 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.peers import __main__ as command
-from benchmarks.peers import libraries, report
-from benchmarks.peers.compare import deviation, peaks_of_memory, summary, timed
-from benchmarks.peers.libraries import COLUMNS, FASTNN, LIBRARIES, Library, with_fastnn, with_numpy
+from benchmarks.peers import compare as comparison
+from benchmarks.peers import libraries
+from benchmarks.peers.compare import deviation, peaks_of_memory, timed, trained
+from benchmarks.peers.libraries import FASTNN, LIBRARIES, Library, with_fastnn, with_numpy
 from benchmarks.peers.problems import initial_weights, load
 from benchmarks.peers.processes import ROOT, Worker, WorkerError, environment
 from benchmarks.peers.tasks import TASKS, Task
 from benchmarks.peers.worker import printed_accuracy
 from fastnn import datasets
+from fastnn.kernels.runtime.denormals import REGISTERS
 
 CLASSIFICATION = Task("training", (12, 9, 7, 5), 8, "noise", 40)
 REGRESSION = Task("training", (4, 6, 4), 10, "matrices", 30, activation="tanh")
@@ -32,8 +35,9 @@ class EnoughError(Exception):
 def epoch_losses(library, task, epochs=4):
     losses = []
 
-    def on_epoch(loss):
-        losses.append(loss)
+    def on_epoch(loss=None):
+        if loss is not None:
+            losses.append(loss)
         if len(losses) == epochs:
             raise EnoughError
 
@@ -129,11 +133,14 @@ def test_task_names_are_the_rows_of_earlier_tables():
         "a step of 4-32-16-4, batch 10,000, adam",
         "inference of 24-8-2, batch 1",
     ]
-    assert [task.name for task in TASKS[-4:]] == [
+    assert [task.name for task in TASKS[-7:]] == [
         "inference of 784-512-512-10, batch 1,024",
         "the whole of fit, 784-512-512-10, batch 64, sgd",
         "fastnn train on digits, the whole process",
         "peak memory of an epoch of Fashion-MNIST, 784-128-10",
+        "an epoch of Fashion-MNIST, 784-128-10, batch 64, adam, after 5",
+        "an epoch of Fashion-MNIST, 784-128-10, batch 32, adam, after 5",
+        "an epoch of Fashion-MNIST, 784-128-10, batch 64, sgd, after 5",
     ]
 
 
@@ -142,6 +149,7 @@ def test_task_flops_leave_out_the_gradient_of_the_input():
     step = 2 * 7 * (3 * (15 + 10) - 15)
     assert task.flops == step
     assert replace(task, kind="fit").flops == 3 * 2 * step
+    assert replace(task, kind="epoch").flops == 3 * step
     assert replace(task, kind="inference").flops == 2 * 7 * (15 + 10)
 
 
@@ -160,7 +168,8 @@ def library(name):
 def test_libraries_have_a_function_for_each_kind_of_task():
     for name, module in ((FASTNN, with_fastnn), ("NumPy", with_numpy)):
         for kind in library(name).kinds:
-            assert hasattr(module, "training" if kind == "memory" else kind)
+            assert hasattr(module, "training" if kind in {"memory", "epoch"} else kind)
+        assert hasattr(module, "denormals")
 
 
 def test_libraries_that_lack_a_package_are_missing(monkeypatch):
@@ -189,6 +198,74 @@ def test_timed_gives_each_library_its_rounds_task_after_task(workers):
     assert [len(each["seconds"]) for each in results.values()] == [2, 2]
     assert results["NumPy"]["deviation"] < 1e-4
     assert not peaks
+
+
+EPOCH = replace(CLASSIFICATION, kind="epoch", epochs=2)
+
+
+def test_trained_times_epochs_after_others_of_the_same_training(workers):
+    results, peaks = trained(EPOCH, 1, workers, 3)
+    for result in results.values():
+        assert len(result["seconds"]) == 3
+        assert result["epochs"][2:] == result["seconds"]
+        assert len(result["epochs"]) == len(result["losses"]) == 5
+        assert result["losses"] == sorted(result["losses"], reverse=True)  # it goes on and on
+    assert results["NumPy"]["deviation"] < 1e-3
+    assert len(peaks) == 4
+    again, _ = trained(EPOCH, 1, workers, 3)
+    assert again[FASTNN]["losses"] == results[FASTNN]["losses"]  # each from the start
+
+
+def test_trained_refuses_other_losses_at_the_beginning_and_in_epochs(workers, monkeypatch):
+    monkeypatch.setitem(comparison.TOLERANCE, "epoch", 1e-12)
+    results, _ = trained(EPOCH, 1, workers, 1)
+    assert "another answer than FastNN's" in results["NumPy"]["error"]
+    assert len(results[FASTNN]["seconds"]) == 1
+    monkeypatch.setitem(comparison.TOLERANCE, "training", 1e-12)
+    results, _ = trained(EPOCH, 1, workers, 1)
+    assert "another answer than FastNN's" in results["NumPy"]["error"]
+
+
+def test_trained_says_why_a_library_cannot_and_goes_on(workers):
+    digits = Task("epoch", (64, 10), 32, "digits", 32, epochs=2)
+    results, _ = trained(digits, 1, workers, 2)
+    assert list(results) == [FASTNN]
+    assert "FileNotFoundError" in results[FASTNN]["error"]
+    assert len(trained(EPOCH, 1, workers, 2)[0]["NumPy"]["seconds"]) == 2
+
+
+def test_beginning_is_no_longer_than_the_task():
+    long = Task("epoch", (784, 10), 64, "fashion-mnist", 64 * 937, epochs=5)
+    assert comparison.beginning(long).steps == 200
+    assert comparison.beginning(EPOCH) == replace(EPOCH, kind="training", epochs=1)
+
+
+# What becomes of denormal numbers on the threads that compute, by library.
+MODES = {
+    FASTNN: "flushed",
+    "FastNN keeping": "kept",
+    "NumPy": "kept",
+    "PyTorch": "kept",
+    "PyTorch flushing": "flushed",
+    "JAX scan": "flushed",
+    "scikit-learn": "kept",
+}
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_denormals_become_what_the_mode_says(name, tmp_path):
+    if missing := library(name).missing():
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    if name == FASTNN and platform.machine() not in REGISTERS:
+        pytest.skip("no mode for denormals is known of this processor")
+    with Worker(library(name), 1, tmp_path) as worker:
+        worker.begin(CLASSIFICATION)  # as PyTorch's mode is set where a training begins
+        asked = worker.ask(ask="denormals", options=worker.library.options)
+    assert asked["answer"] == MODES[name]
+
+
+def test_modes_are_those_of_all_libraries_that_do_epochs():
+    assert {each.name for each in LIBRARIES if "epoch" in each.kinds} == {*MODES}
 
 
 def test_timed_says_why_a_library_cannot_and_goes_on(workers):
@@ -252,120 +329,6 @@ def test_deviation_above_the_tolerance_is_refused():
             deviation(CLASSIFICATION, wrong, [1.0, 0.5])
 
 
-def test_summary_has_medians_of_ratios_by_pairs_and_the_share_of_the_peak():
-    results = {
-        FASTNN: {"seconds": [1.0, 2.0, 4.0]},
-        "NumPy": {"seconds": [2.0, 2.0, 4.0]},
-        "tinygrad": {"seconds": [4.0, 8.0]},
-        "PyTorch": {"error": "it fell over"},
-    }
-    # As many FLOP/s as a step has flops: FastNN's median is 2 s, half of the peak.
-    found = summary(CLASSIFICATION, 1, results, [CLASSIFICATION.flops])["results"]
-    assert found[FASTNN]["share"] == pytest.approx(0.5)
-    assert found["NumPy"]["ratio"] == 1.0
-    assert found["NumPy"]["ratio_spread"] == pytest.approx(0.5)
-    assert found["tinygrad"]["ratio"] == 4.0
-    assert found["PyTorch"] == {"error": "it fell over"}
-
-
-@pytest.fixture
-def measured():
-    """What a run writes, with a library that is missing and one that failed."""
-    rows = [
-        summary(
-            CLASSIFICATION,
-            1,
-            {
-                FASTNN: {"seconds": [1e-4, 1e-4]},
-                "NumPy": {"seconds": [1.3e-4, 1.3e-4]},
-                "JAX step": {"seconds": [1.6e-4, 1.6e-4]},
-                "JAX scan": {"seconds": [0.7e-4, 0.7e-4]},
-                "scikit-learn": {"error": "it fell over"},
-            },
-        ),
-        *(
-            summary(
-                INFERENCE,
-                threads,
-                {FASTNN: {"seconds": [1e-6]}, "onnxruntime": {"seconds": [seconds]}},
-            )
-            for threads, seconds in ((1, 1e-6), (2, 4e-6))
-        ),
-        summary(
-            replace(CLASSIFICATION, kind="memory"),
-            2,
-            {FASTNN: {"bytes": 2**30}, "NumPy": {"bytes": 2**31}},
-        ),
-    ]
-    return {
-        "versions": {"numpy": "2", "torch": None},
-        "missing": ["PyTorch"],
-        "missing_data": ["fashion-mnist is not there"],
-        "left_out": [],
-        "rows": rows,
-    }
-
-
-def test_table_shows_what_is_ahead_what_fails_and_what_is_missing(measured):
-    columns, rows = report.table(measured)
-    assert columns[:3] == ("work", "threads", FASTNN)
-    first, memory = (dict(zip(columns, rows[number], strict=True)) for number in (0, 3))
-    assert first["NumPy"] == "130 µs\n1.30 ± 0.00 ×"
-    assert first["JAX"].startswith("70.0 µs")  # of two ways the faster
-    assert first["PyTorch"] == "missing"
-    assert first["scikit-learn"] == "failed"
-    assert first["onnxruntime"] == "–"
-    assert first["ahead"] == "JAX"
-    assert memory["NumPy"] == "2048 MiB\n2.00 ×"
-    assert memory["ahead"] == FASTNN
-
-
-def test_table_ends_with_geometric_means(measured):
-    columns, rows = report.table(measured)
-    training, inference = (dict(zip(columns, row, strict=True)) for row in rows[-2:])
-    assert training["work"] == "geometric mean of training"
-    assert (training["NumPy"], training["JAX"]) == ("1.30 ×", "0.70 ×")
-    assert training["ahead"] == "JAX"
-    assert inference["onnxruntime"] == "2.00 ×"
-    assert inference["ahead"] == FASTNN
-
-
-def test_ahead_is_even_where_the_rounds_do_not_tell():
-    results = {FASTNN: {}, "NumPy": {"ratio": 1.5, "ratio_spread": 0.1}}
-    assert report.ahead(results) == FASTNN
-    for ratio, expected in ((1.04, "even"), (0.96, "even"), (1.06, FASTNN), (0.94, "JAX")):
-        results["JAX"] = {"ratio": ratio, "ratio_spread": 0.1}
-        assert report.ahead(results) == expected
-    assert report.ahead({FASTNN: {}}) == "–"
-
-
-def test_notes_say_who_is_ahead_what_is_missing_and_why_something_failed(measured):
-    notes = report.notes(measured)
-    assert notes[0] == (
-        "FastNN is ahead of NumPy in 2 of 2 rows, of JAX in 0 of 1, of onnxruntime in 1 of 2."
-    )
-    text = "\n".join(notes)
-    assert "Not installed, so not measured: PyTorch." in text
-    assert text.count("fashion-mnist is not there") == 1
-    assert "scikit-learn: it fell over" in text
-    assert "torch" not in text
-
-
-def test_markdown_is_a_table_with_one_line_a_row(measured):
-    lines = report.markdown(measured).splitlines()
-    table = [line for line in lines if line.startswith("|")]
-    assert len(table) == 2 + len(measured["rows"]) + 2
-    assert len({line.count("|") for line in table}) == 1
-    assert "130 µs<br>1.30 ± 0.00 ×" in table[2]
-
-
-def test_merged_has_the_rows_of_all_runs(measured):
-    other = measured | {"missing": ["JAX"], "rows": measured["rows"][:1]}
-    both = report.merged([measured, other])
-    assert both["missing"] == ["PyTorch", "JAX"]
-    assert len(both["rows"]) == len(measured["rows"]) + 1
-
-
 def test_missing_data_leaves_out_its_rows_and_is_named_once(monkeypatch, tmp_path):
     load = datasets.load
 
@@ -376,7 +339,7 @@ def test_missing_data_leaves_out_its_rows_and_is_named_once(monkeypatch, tmp_pat
 
     monkeypatch.setattr(command.datasets, "load", load_some)
     monkeypatch.setattr(command, "run", lambda tasks, *_: [{"name": task.name} for task in tasks])
-    monkeypatch.setattr(command.reports, "table", lambda report: ((), ()))
+    monkeypatch.setattr(command.reports, "tables", lambda report: [])
     monkeypatch.setattr(command.reports, "notes", lambda report: report["missing_data"])
     app = command.typer.Typer()
     app.command()(command.main)
@@ -394,7 +357,3 @@ def test_write_samples_holds_the_training_samples_of_a_data_set(tmp_path):
     assert x.dtype == np.float32
     np.testing.assert_array_equal(x, datasets.load("digits").x_train)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["digits-x.npy", "digits-y.npy"]
-
-
-def test_columns_join_the_ways_of_a_library():
-    assert [name for name, column in COLUMNS.items() if column == "JAX"] == ["JAX step", "JAX scan"]

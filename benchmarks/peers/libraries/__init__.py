@@ -1,10 +1,12 @@
 """The libraries, one module each, in the order of the table's columns.
 
 A module has a function for each kind of task that the library does, which takes a `Problem`.
-``training(problem, on_epoch)`` trains without end and calls ``on_epoch(loss)`` after each epoch.
+``training(problem, on_epoch)`` trains without end: it calls ``on_epoch()`` when it is ready for the
+first epoch, and ``on_epoch(loss)`` after each. ``denormals`` says what becomes of denormal numbers.
 ``gradient``, ``inference`` and ``fit`` return the function that is timed, which returns the loss
 and the gradients, the outputs, or the loss of each epoch. ``process`` returns a command that prints
-its test accuracy. ``memory`` trains for an epoch; without it, ``training`` does.
+its test accuracy. ``memory`` trains for an epoch; without it, ``training`` does. A library that can
+both keep denormal numbers and flush them to 0 does so in two processes.
 """
 
 from dataclasses import dataclass, field
@@ -44,14 +46,24 @@ class Library:
 
 FASTNN = "FastNN"
 ALL = ("training", "gradient", "inference", "memory")
+TRAINING, EPOCH = ("training", "epoch", "memory"), ("epoch",)
 LIBRARIES = (
-    Library(FASTNN, "with_fastnn", ("fastnn-study",), (*ALL, "fit", "process")),
-    Library("NumPy", "with_numpy", ("numpy",), ALL),
-    Library("PyTorch", "with_pytorch", ("torch",), ALL, {"compiled": False}),
+    Library(FASTNN, "with_fastnn", ("fastnn-study",), (*ALL, "epoch", "fit", "process")),
+    Library(
+        "FastNN keeping",
+        "with_fastnn",
+        ("fastnn-study",),
+        EPOCH,
+        {"flush_denormals": False},
+        FASTNN,
+    ),
+    Library("NumPy", "with_numpy", ("numpy",), (*ALL, "epoch")),
+    Library("PyTorch", "with_pytorch", ("torch",), (*ALL, "epoch"), {"compiled": False}),
+    Library("PyTorch flushing", "with_pytorch", ("torch",), EPOCH, {"flush": True}, "PyTorch"),
     Library("PyTorch compiled", "with_pytorch", ("torch",), ALL, {"compiled": True}),
     Library("JAX step", "with_jax", ("jax",), ALL, {"scan": False}, "JAX"),
-    Library("JAX scan", "with_jax", ("jax",), ("training", "memory"), {"scan": True}, "JAX"),
-    Library("scikit-learn", "with_sklearn", ("scikit-learn",), ("training", "memory", "process")),
+    Library("JAX scan", "with_jax", ("jax",), TRAINING, {"scan": True}, "JAX"),
+    Library("scikit-learn", "with_sklearn", ("scikit-learn",), (*TRAINING, "process")),
     Library("tinygrad", "with_tinygrad", ("tinygrad",), ("training", "inference", "memory")),
     Library("onnxruntime", "with_onnxruntime", ("onnxruntime", "onnx"), ("inference",)),
 )

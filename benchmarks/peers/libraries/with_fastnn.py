@@ -4,11 +4,12 @@ import sys
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 from benchmarks.peers.problems import SEED
-from fastnn import Dense, MeanSquaredError, Sequential, SoftmaxCrossEntropy
+from fastnn import SGD, Dense, MeanSquaredError, Sequential, SoftmaxCrossEntropy
 from fastnn import fit as fastnn_fit
 from fastnn.environment import machine  # noqa: F401 - the worker answers with it
 from fastnn.kernels.measuring.ceilings import Crew, FMABurst
@@ -30,7 +31,7 @@ def loss(problem):
     return MeanSquaredError() if problem.task.regression else SoftmaxCrossEntropy()
 
 
-def _fit(problem, epochs, callbacks):
+def _fit(problem, epochs, callbacks, **options):
     task = problem.task
     return fastnn_fit(
         network(problem),
@@ -43,12 +44,23 @@ def _fit(problem, epochs, callbacks):
         shuffle=task.steps > 1,
         rng=SEED,
         callbacks=callbacks,
+        **options,
     )
 
 
-def training(problem, on_epoch):
-    # Until `on_epoch` raises.
-    _fit(problem, 10**9, [lambda training: on_epoch(training.history[-1].loss)])
+def training(problem, on_epoch, **options):
+    callbacks = [
+        SimpleNamespace(on_train_begin=lambda training: on_epoch()),
+        lambda training: on_epoch(training.history[-1].loss),
+    ]
+    _fit(problem, 10**9, callbacks, **options)  # until `on_epoch` raises
+
+
+def denormals(**options):
+    net = Sequential([Dense(1, 1, weights=[[1e-39]], bias=[0.0])])
+    one = np.ones((1, 1), np.float32)
+    fastnn_fit(net, one, 0 * one, loss="mse", optimizer=SGD(0.1), epochs=1, **options)
+    return "kept" if net.parameters.flat[0] else "flushed"
 
 
 def fit(problem):

@@ -1,9 +1,10 @@
 """JAX: one jitted step or, in training, an epoch as one jitted scan; the state is donated."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh}
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
@@ -58,14 +59,8 @@ def _parameters(problem):
     return jax.tree.map(jnp.array, problem.weights)
 
 
-def training(problem, on_epoch, *, scan):
-    task = problem.task
-    x, y = jnp.array(problem.x), jnp.array(problem.y)
-    carry = _parameters(problem), ()
-    if task.optimizer == "adam":
-        zeros = partial(jax.tree.map, jnp.zeros_like, carry[0])
-        carry = carry[0], (jnp.zeros((), jnp.float32), zeros(), zeros())
-
+@cache  # so that a second training of the task does not wait for the compiler
+def _compiled(task):
     # The data are arguments, since what a jitted function closes over is compiled as a constant.
     @partial(jax.jit, donate_argnums=0)
     def step(carry, rows, x, y):
@@ -75,6 +70,19 @@ def training(problem, on_epoch, *, scan):
     def epoch(carry, order, x, y):
         return jax.lax.scan(partial(_step, task, x, y), carry, order)
 
+    return step, epoch
+
+
+def training(problem, on_epoch, *, scan):
+    task = problem.task
+    x, y = jnp.array(problem.x), jnp.array(problem.y)
+    carry = _parameters(problem), ()
+    if task.optimizer == "adam":
+        zeros = partial(jax.tree.map, jnp.zeros_like, carry[0])
+        carry = carry[0], (jnp.zeros((), jnp.float32), zeros(), zeros())
+
+    step, epoch = _compiled(task)
+    on_epoch()
     for drawn in problem.orders():
         order = drawn.reshape(task.steps, task.batch_size).astype("int32")
         if scan:
@@ -87,6 +95,11 @@ def training(problem, on_epoch, *, scan):
             losses = jnp.stack(losses)
         jax.block_until_ready(carry)  # JAX returns arrays before they are computed
         on_epoch(float(losses.mean()))
+
+
+def denormals(**options):
+    product = jax.jit(jnp.multiply)(jnp.full(1, 1e-39), 0.5)
+    return "kept" if np.asarray(product) else "flushed"
 
 
 def gradient(problem, *, scan):

@@ -138,6 +138,7 @@ def training(problem, on_epoch):
     x, y = problem.x, problem.y
     targets = np.empty((task.batch_size, *y.shape[1:]), y.dtype)
     steps = count(1)
+    on_epoch()
     for order in problem.orders():
         total = 0.0
         for start in range(0, task.samples, task.batch_size):
@@ -150,6 +151,10 @@ def training(problem, on_epoch):
             net.backward(x)
             update(next(steps))
         on_epoch(total / task.samples)
+
+
+def denormals():
+    return "kept" if np.full(1, 1e-39, np.float32) * np.float32(1) else "flushed"
 
 
 def gradient(problem):

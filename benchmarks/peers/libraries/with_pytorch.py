@@ -31,7 +31,8 @@ def _loss(problem, net, compiled):
     return torch.compile(loss, dynamic=False) if compiled else loss
 
 
-def training(problem, on_epoch, *, compiled):
+def training(problem, on_epoch, *, compiled=False, flush=False):
+    torch.set_flush_denormal(flush)  # of this thread and of those that it starts from now on
     task = problem.task
     net = network(problem)
     loss = _loss(problem, net, compiled)
@@ -39,6 +40,7 @@ def training(problem, on_epoch, *, compiled):
     optimizer = kinds[task.optimizer](net.parameters(), lr=task.learning_rate, fused=True)
     all_x, all_y = torch.from_numpy(problem.x), torch.from_numpy(problem.y)
     x, y = all_x, all_y
+    on_epoch()
     for order in map(torch.from_numpy, problem.orders()):
         total = torch.zeros(())
         for rows in order.split(task.batch_size):
@@ -50,6 +52,11 @@ def training(problem, on_epoch, *, compiled):
             optimizer.step()
             total += value.detach()
         on_epoch(total.item() / task.steps)
+
+
+def denormals(**options):
+    """Say what becomes of them since the training has begun."""
+    return "kept" if torch.full((1,), 1e-39) * 1 else "flushed"
 
 
 def gradient(problem, *, compiled):

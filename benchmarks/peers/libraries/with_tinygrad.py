@@ -38,6 +38,7 @@ def training(problem, on_epoch):
         Tensor.realize(total.assign(total + loss), *optimizer.schedule_step())
 
     x, y = Tensor(problem.x).realize(), Tensor(problem.y).realize()
+    on_epoch()
     with Context(TRAINING=1):
         for order in problem.orders():
             total = Tensor.zeros(()).contiguous().realize()
