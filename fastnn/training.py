@@ -165,8 +165,8 @@ def fit(
     loop = _EpochLoop(training, batches, shuffle, hooks.find("on_step"), engine)
     evaluator = Evaluator(net, loss, *validation) if validation else None
     training.history.stopped = None
-    hooks.call("on_train_begin")
     try:
+        hooks.call("on_train_begin")
         while len(training.history) < epochs:
             with flushed(net.flush_denormals if flush_denormals is None else flush_denormals):
                 result, seconds = loop.run()
@@ -216,7 +216,7 @@ class _Hooks:
                 f"{training.finite_steps + 1} of {training.steps_per_epoch}, and training goes on: "
                 "a smaller learning rate may help; the callback TerminateOnNaN stops here",
                 RuntimeWarning,
-                stacklevel=4,
+                stacklevel=3,  # the line that calls `fit`
             )
 
 

@@ -189,6 +189,20 @@ def test_hooks_of_a_callback_are_called_in_their_order_and_at_any_end():
     ]
 
 
+def test_a_callback_may_stop_a_training_before_it_begins():
+    ended = []
+
+    class Never:
+        def on_train_begin(self, training):
+            raise StopTraining("not today")
+
+        def on_train_end(self, training):
+            ended.append(len(training.history))
+
+    history = train(network(), SGD(0.1), callbacks=[Never()])
+    assert (history.stopped, len(history), ended) == ("not today", 0, [0])
+
+
 def test_a_csv_file_has_the_epoch_that_ends_the_training(tmp_path):
     callbacks = [CSVLogger(tmp_path / "h.csv"), EarlyStopping("loss", patience=1)]
     history = train(network(), valley(), callbacks=callbacks, epochs=10)

@@ -1,5 +1,6 @@
 """A training that goes wrong says so, and what it ends with is what was asked for."""
 
+import linecache
 import math
 import warnings
 
@@ -232,6 +233,7 @@ def test_a_loss_that_turns_nan_is_warned_of_once_with_epoch_and_step(step, engin
     assert f"in epoch {epoch + 1}, at step {place + 1} of 4" in text
     assert str(history[epoch].loss) in text
     assert caught[0].filename == __file__
+    assert "fit(" in linecache.getline(__file__, caught[0].lineno)
     assert all(math.isfinite(record.loss) for record in history[:epoch])
 
 
