@@ -3,10 +3,22 @@
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.kernels.arrays import Integers
+from fastnn.kernels.arrays import CACHE_LINE, Integers
 from fastnn.kernels.interface import Array
-from fastnn.kernels.runtime.compiling import compiled
-from fastnn.kernels.runtime.intrinsics import fma
+from fastnn.kernels.runtime.compiling import compiled, inlined
+from fastnn.kernels.runtime.intrinsics import fma, prefetch
+
+
+@inlined
+def _prefetch_row(rows: npt.NDArray[np.uint8], i: int) -> None:
+    """Fetch a row from memory while another one is copied.
+
+    The order is drawn, so that the processor can't foresee it: without this, a batch of images
+    takes twice as long. (Rows of floats are longer, and limited by how much memory can deliver.)
+    """
+    address = int(rows.ctypes.data) + i * rows.strides[0]
+    for offset in range(0, rows.shape[1] * rows.itemsize, CACHE_LINE):
+        prefetch(address + offset)
 
 
 @compiled
@@ -35,7 +47,9 @@ def take_bytes(source: npt.NDArray[np.uint8], order: Integers, start: Integers, 
     """
     one, divisor = out.dtype.type(1), out.dtype.type(255)
     reciprocal = one / divisor
+    last = out.shape[0] - 1
     for i in range(out.shape[0]):
+        _prefetch_row(source, order[start[0] + min(i + 1, last)])
         row = source[order[start[0] + i]]
         for j in range(out.shape[1]):
             byte = out.dtype.type(row[j])

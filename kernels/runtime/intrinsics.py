@@ -13,6 +13,8 @@ import numpy as np
 from llvmlite import ir
 from numba import config, extending, types
 
+from fastnn.kernels.runtime.vectors import prefetch_line
+
 NumbaType: TypeAlias = Any
 Definition: TypeAlias = tuple[Any, Callable[..., ir.Value]]  # signature, and what emits the code
 
@@ -93,6 +95,18 @@ def add_in_lanes(typing_context: object, total: NumbaType, x: NumbaType) -> Defi
     Which elements go to which partial sum depends on the length of the loop alone.
     """
     return total(total, total), emitter(lambda builder, *xs: builder.fadd(*xs, flags=("reassoc",)))
+
+
+@with_twin(lambda address: None)
+def prefetch(typing_context: object, address: NumbaType) -> Definition:
+    """Ask for the cache line at an address, and do not wait for it. Any address is safe."""
+
+    def emit(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+        pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
+        prefetch_line(builder, pointer, write=False)
+        return ir.Constant(ir.IntType(8).as_pointer(), None)
+
+    return types.none(types.int64), emitter(emit)
 
 
 @with_twin(_bits)
