@@ -110,15 +110,16 @@ def trained(task, threads, workers, rounds):
             asked = worker.ask(ask="denormals", options=worker.library.options)
             result["denormals"] = asked["answer"]
             worker.ask(stop=True)
-            worker.begin(task)  # an epoch, for which code is compiled
+            worker.begin(task)
+            worker.ask(go=True)  # an epoch, for which code is compiled
             worker.ask(stop=True)
-            _keep(result, worker.begin(task))
+            worker.begin(task)
             ready.append(worker)
         except WorkerError as error:
             result["error"] = str(error)
             if expected is None:
                 break  # nothing to compare with
-    rounds += task.epochs - 1
+    rounds += task.epochs
     peaks = _alternate(ready, rounds, results, with_peak=threads == 1, min_rounds=rounds)
     expected = results[FASTNN].get("losses")
     for worker in ready:
@@ -166,12 +167,6 @@ def _has_share(task):
     return task.kind in {"training", "fit"}
 
 
-def _keep(result, answer):
-    """Add the answer to a round."""
-    result.setdefault("seconds", []).append(answer["seconds"])
-    result.setdefault("losses", []).extend(answer.get("values", []))
-
-
 def _stop(workers):
     for worker in workers:
         with suppress(WorkerError):  # shown already
@@ -189,7 +184,9 @@ def _alternate(workers, rounds, results, *, with_peak, min_rounds=MIN_ROUNDS):
             result = results[worker.library.name]
             began = time.perf_counter()
             try:
-                _keep(result, worker.ask(go=True))
+                answer = worker.ask(go=True)
+                result.setdefault("seconds", []).append(answer["seconds"])
+                result.setdefault("losses", []).extend(answer.get("values", []))
                 if time.perf_counter() - began > LONG_ROUND:
                     turns[worker] = min_rounds
             except WorkerError as error:

@@ -94,14 +94,16 @@ def training(channel, task, train):
 
 
 def epochs(channel, train):
-    """Send the seconds and the loss of each epoch."""
+    """Say when the first epoch can begin, then send the seconds and the loss of each."""
     began = 0.0
 
     def on_epoch(loss=None):
         nonlocal began
-        if loss is not None:
+        if loss is None:
+            channel.reply()
+        else:
             channel.reply(seconds=time.perf_counter() - began, values=[float(loss)])
-            channel.wait()
+        channel.wait()
         began = time.perf_counter()
 
     train(on_epoch)

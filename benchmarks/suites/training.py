@@ -1,11 +1,13 @@
 """Training with each kernel on one thread: a step, an epoch, and the accuracy it comes to."""
 
+import inspect
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 
 from .common import (
     KERNELS,
     ShortCalls,
+    SkipNotImplemented,
     compile_kernels,
     network,
     new_optimizer,
@@ -19,6 +21,8 @@ OPTIMIZERS = ["sgd", "adam"]
 LEARNING_RATES = {"sgd": 0.1, "adam": 0.001}
 BATCH_SIZE = 64
 EPOCHS = 10  # before accuracy is measured
+# For networks on real images: their data, and epochs after which Adam's means have faded.
+REAL_DATA = {"64-128-10": ("digits", 100), "784-128-10": ("fashion-mnist", 5)}
 
 
 def setup_cache():
@@ -33,6 +37,27 @@ def setup_cache():
 @cache
 def digits():
     return datasets.load("digits")
+
+
+@cache
+def faded_training(kernel, sizes, flush_denormals):
+    """Train with Adam until its means have faded; return a function that trains an epoch more."""
+    name, epochs = REAL_DATA[sizes]
+    mode = {"flush_denormals": flush_denormals}
+    if "flush_denormals" not in inspect.signature(fit).parameters:
+        if flush_denormals:
+            raise SkipNotImplemented("denormals are always kept at this commit")
+        mode = {}
+    try:
+        data = datasets.load(name)
+    except datasets.DataError as error:
+        raise SkipNotImplemented(str(error)) from None
+    loss, optimizer = SoftmaxCrossEntropy(), new_optimizer("adam", LEARNING_RATES["adam"])
+    net = network(kernel, sizes, BATCH_SIZE)
+    settings = {"loss": loss, "optimizer": optimizer, "batch_size": BATCH_SIZE, **mode}
+    more = partial(fit, net, data.x_train, data.y_train, **settings)
+    more(epochs=epochs)
+    return partial(more, epochs=1)
 
 
 def train(net, optimizer, samples, epochs):
@@ -83,6 +108,33 @@ class Epoch(ShortCalls):
         train(self.net, optimizer, None, 1)
 
     time_epoch.pretty_name = "epoch on the digits"
+
+
+class FadedMeans(ShortCalls):
+    """An epoch with Adam on real images after others: means of the gradient are denormal by then.
+
+    Pixels that are nearly always 0 make them so. Fashion-MNIST, that of 784-128-10, has to be
+    installed, and is left to the fast kernels.
+    """
+
+    params = [
+        ["numba-naive", "numba-blocked", "numba", "numpy"],
+        ["64-128-10", "784-128-10"],
+        [True, False],
+    ]
+    param_names = ["kernel", "network", "flush denormals"]
+    number = 1
+    repeat = (1, 5, 1.0)
+
+    def setup(self, kernel, sizes, flush_denormals):
+        if sizes != "64-128-10" and kernel not in {"numba", "numpy"}:
+            raise SkipNotImplemented(f"{kernel} takes minutes for it")
+        self.train = faded_training(kernel, sizes, flush_denormals)
+
+    def time_epoch(self, kernel, sizes, flush_denormals):
+        self.train()
+
+    time_epoch.pretty_name = "epoch on real images, when Adam's means have faded"
 
 
 class Accuracy:

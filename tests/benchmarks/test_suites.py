@@ -6,6 +6,7 @@ import sys
 import tomllib
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from asv.util import load_json
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
 from benchmarks.suites import common, inference, matmul, memory, startup, training
-from fastnn import kernels
+from fastnn import datasets, kernels
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = load_json(str(ROOT / "asv.conf.json"), js_comments=True)
@@ -23,6 +24,7 @@ FEW = {
     "n": [64, 128],
     "batch size": [1, 64],
     "threads": [1, kernels.get_num_threads()],
+    "flush denormals": [True, False],
 }
 
 
@@ -58,7 +60,9 @@ def test_kernels_are_those_of_the_ladder_in_order():
 
 
 @pytest.mark.parametrize(("suite", "name"), list(timed()))
-def test_timing_runs(suite, name):
+def test_timing_runs(suite, name, monkeypatch):
+    monkeypatch.setitem(training.REAL_DATA, "784-128-10", ("digits-as-large", 1))
+    monkeypatch.setattr(training.datasets, "load", load)
     few = [FEW.get(*pair) for pair in zip(suite.param_names, suite.params, strict=True)]
     for params in product(*few):
         benchmark = suite()
@@ -80,6 +84,43 @@ def test_kernels_come_first_by_name_and_sizes_are_numbers(suite):
         method = getattr(suite, name)
         assert method.pretty_name
         assert name.startswith("time") or method.unit
+
+
+def load(name, loaded=datasets.load):
+    """Return a data set; a large one is that of digits, as Fashion-MNIST may not be installed."""
+    data = loaded("digits")
+    if name == "digits":
+        return data
+    wide = np.zeros((len(data.x_train), 784), np.float32)
+    wide[:, :64] = data.x_train
+    return SimpleNamespace(x_train=wide, y_train=data.y_train)
+
+
+def denormal_means(net_and_optimizer):
+    means = np.abs(net_and_optimizer.keywords["optimizer"].state["mean"])
+    return np.mean((means > 0) & (means < np.finfo(np.float32).tiny))
+
+
+def test_faded_training_has_denormal_means_unless_they_are_flushed():
+    for flush in (True, False):
+        more = training.faded_training("numba", "64-128-10", flush)
+        assert len(more()) == 1
+        assert (denormal_means(more) > 0.01) is not flush
+    with pytest.raises(SkipNotImplemented, match="numba-naive takes minutes"):
+        training.FadedMeans().setup("numba-naive", "784-128-10", True)
+
+
+def test_faded_training_is_skipped_where_its_data_or_the_mode_are_missing(monkeypatch):
+    def missing(name):
+        raise datasets.DataError(f"{name} is not there")
+
+    training.faded_training.cache_clear()
+    monkeypatch.setattr(training.datasets, "load", missing)
+    with pytest.raises(SkipNotImplemented, match="fashion-mnist is not there"):
+        training.faded_training("numba", "784-128-10", True)
+    monkeypatch.setattr(training, "fit", lambda net, x, y, *, epochs: [epochs])
+    with pytest.raises(SkipNotImplemented, match="always kept at this commit"):
+        training.faded_training("numba", "64-128-10", True)
 
 
 def test_speeds_are_measured_once_and_looked_up(monkeypatch):
@@ -275,6 +316,7 @@ BENCHMARKS = {
     "startup.Import.timeraw_import",
     "training.Accuracy.track_test_accuracy",
     "training.Epoch.time_epoch",
+    "training.FadedMeans.time_epoch",
     "training.Step.time_step",
 }
 

@@ -82,6 +82,7 @@ def training(problem, on_epoch, *, scan):
         carry = carry[0], (jnp.zeros((), jnp.float32), zeros(), zeros())
 
     step, epoch = _compiled(task)
+    jax.block_until_ready((carry, x, y))
     on_epoch()
     for drawn in problem.orders():
         order = drawn.reshape(task.steps, task.batch_size).astype("int32")
