@@ -23,7 +23,7 @@ from fastnn.formats import Table, duration, percent, to_json
 from fastnn.kernels.measuring.timing import READING_SECONDS, Spread, Stopwatch, alternate
 from fastnn.kernels.runtime.denormals import flushed
 from fastnn.plan import Plan
-from fastnn.study.report.drawing import BLUE, GREEN, INK, ORANGE, PINK, short_duration
+from fastnn.study.report.drawing import BLUE, GREEN, INK, ORANGE, PINK
 
 from .peers.compare import trained
 from .peers.libraries import COLUMNS, FASTNN, LIBRARIES, versions
@@ -207,9 +207,7 @@ def draw_epochs(axes, report):
             linestyle=LINES[each["denormals"]],
             label=f"{each['library']}, {each['denormals']}",
         )
-    axes.yaxis.set_major_formatter(
-        lambda seconds, place: short_duration(seconds) if seconds else "0"
-    )
+    axes.yaxis.set_major_formatter(lambda seconds, place: f"{seconds:g} s")
     axes.set(xlabel="epoch", ylim=(0, None))
 
 
@@ -224,10 +222,11 @@ def main(
             by_library = epochs(directory)
     except datasets.DataError as error:
         fail(str(error))
+        raise typer.Exit(1) from None
     report = {
         "machine": environment.machine(),
         "versions": versions(),
-        "network": "-".join(map(str, TASK.sizes)),
+        "trainings": TRAININGS,
         "epochs": by_library,
         "faded_means": faded_means(),
         "arithmetic": arithmetic(),

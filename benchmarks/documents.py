@@ -30,6 +30,7 @@ from fastnn.study.report import figures
 from fastnn.study.report.drawing import legend_below, new_figure, style
 from fastnn.study.tables import measured, training_seconds
 
+from . import denormals
 from .markers import fill, find_blocks
 from .peers import report as peer_reports
 
@@ -215,6 +216,35 @@ def peers(output):
     return peer_reports.markdown(output.json("peers.json"))
 
 
+def epochs(output):
+    return peer_reports.in_markdown(peer_reports.epochs(output.json("peers.json"), "<br>"))
+
+
+def denormal_epochs(output):
+    report = output.json("denormals.json")
+    with style():
+        figure, (shares, seconds) = new_figure(3.6, width=8, columns=2)
+        denormals.draw_shares(shares, report)
+        shares.set_title("Adam's means that are denormal")
+        denormals.draw_epochs(seconds, report)
+        seconds.set_title("An epoch, denormals flushed or kept")
+        legend_below(figure, seconds)
+    text = picture(figure, "denormals", "Denormal means, and seconds of an epoch, over epochs")
+    made = denormals.table_of_epochs(report)
+    where = f"{report['machine']['processor']}, one thread; medians of {report['trainings']}."
+    return f"{text}{to_markdown(*made, texts=(0, 1))}\n\n{where}"
+
+
+def denormal_arithmetic(output):
+    report = output.json("denormals.json")
+    factors = ", ".join(
+        f"{name} {by['denormal, kept'] / by['normal']:.1f}"
+        for name, by in report["arithmetic"].items()
+    )
+    made = denormals.table_of_arithmetic(report)
+    return f"{to_markdown(*made)}\n\nTimes as long on denormal numbers that are kept: {factors}."
+
+
 def accuracy(output):
     columns = {
         "data": lambda report: f"`{report['data']}`",
@@ -240,10 +270,17 @@ BLOCKS = {
     "peak": peak,
     "products": products,
     "peers": peers,
+    "epochs": epochs,
+    "denormal-epochs": denormal_epochs,
+    "denormal-arithmetic": denormal_arithmetic,
     "accuracy": accuracy,
     "fashion-mnist": accuracy,
 }
-OPTIONAL = ("fashion-mnist", "peers", "results")  # need data, or libraries, that may be missing
+# These need data, or libraries, that may be missing.
+OPTIONAL = (
+    *("fashion-mnist", "peers", "epochs", "results"),
+    *("denormal-epochs", "denormal-arithmetic"),
+)
 
 
 def training_time(report):
