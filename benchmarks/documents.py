@@ -231,7 +231,8 @@ def denormal_epochs(output):
         legend_below(figure, seconds)
     text = picture(figure, "denormals", "Denormal means, and seconds of an epoch, over epochs")
     made = denormals.table_of_epochs(report)
-    where = f"{report['machine']['processor']}, one thread; medians of {report['trainings']}."
+    trainings = len(report["epochs"][0]["seconds"])
+    where = f"{report['machine']['processor']}, one thread; medians of {trainings} trainings."
     return f"{text}{to_markdown(*made, texts=(0, 1))}\n\n{where}"
 
 
