@@ -25,7 +25,7 @@ import numpy as np
 
 from fastnn.checkpoint import load_network
 from fastnn.environment import blas_restraints
-from fastnn.formats import duration, percent, significant, to_markdown
+from fastnn.formats import NOTHING, duration, percent, significant, to_markdown
 from fastnn.study.report import figures
 from fastnn.study.report.drawing import legend_below, new_figure, style
 from fastnn.study.tables import measured, training_seconds
@@ -98,7 +98,7 @@ def ladder(output):
         "× `naive`": lambda row: significant(row["speedup"]["naive"]["median"]),
         "× `numpy`": lambda row: significant(row["speedup"]["numpy"]["median"]),
         "of the peak": lambda row: percent(row["peak_share"]["median"]),
-        "in products": lambda row: percent(row["product_share"]),
+        "in products": lambda row: NOTHING if row["doubt"] else percent(row["product_share"]),
         "inference, a sample": lambda row: duration(row["inference"][0]["seconds"]["median"]),
     }
     with style():

@@ -10,12 +10,19 @@ from fastnn.cli.console import show, show_json, show_table, warn, warn_of_restra
 from fastnn.cli.speeds import blas
 from fastnn.experiments.settings import ExperimentError
 from fastnn.formats import to_markdown
-from fastnn.study.tables import EXTRAPOLATED, comparison_tables, has_extrapolated, measured
+from fastnn.study import denormals_mode
+from fastnn.study.tables import (
+    EXTRAPOLATED,
+    comparison_tables,
+    doubts,
+    has_extrapolated,
+    measured,
+)
 
 
 @o.takes_settings(
     *("data", "data_dir", "hidden", "activation", "batch_size", "optimizer"),
-    *("threads", "dtype", "seed"),
+    *("threads", "dtype", "flush_denormals", "seed"),
 )
 def compare(
     given: dict[str, Any],
@@ -82,12 +89,14 @@ def _show(report: Mapping[str, Any], description: str, markdown: bool) -> None:
         f"{report['data']}: {description}",
         f"{layers} network in {report['dtype']}, batch size {report['batch_size']}, "
         f"threads {report['threads']}, {report['machine']['processor']}, BLAS {blas(report)}, "
-        f"FMA peak {peak:.1f} GFLOP/s",
+        f"FMA peak {peak:.1f} GFLOP/s, {denormals_mode(report['flush_denormals'])}",
         f"losses of {report['steps_verified']} steps agree to {report['loss_difference']:.1e}; "
         f"medians of {report['rounds']} rounds",
     ]
-    tables = comparison_tables(measured(report))
+    rows = measured(report)
+    tables = comparison_tables(rows)
     foot = [f"{row['kernel']}: {row['skipped']}" for row in report["kernels"] if row["skipped"]]
+    foot += [f"{kernel}: {doubt}" for kernel, doubt in doubts(rows).items()]
     if has_extrapolated(tables):
         foot.append(
             f"{EXTRAPOLATED} extrapolated from fewer than the {report['steps_per_epoch']} steps of "

@@ -17,7 +17,7 @@ ASV_RESULTS = Path(".asv/results")
 
 @o.takes_settings(
     *("data", "data_dir", "hidden", "activation", "epochs", "batch_size", "optimizer"),
-    *("threads", "dtype", "seed"),
+    *("threads", "dtype", "flush_denormals", "seed"),
 )
 def report(
     given: dict[str, Any],

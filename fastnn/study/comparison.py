@@ -1,9 +1,10 @@
 """One network under several kernels: the same losses first, then what each kernel costs.
 
-Every kernel trains the same network on the same batches. Kernels that agree with the reference are
-timed in rounds of all of them, so that a slow moment of the machine meets them alike; a ratio is
-formed within a round. A slow kernel is timed over fewer steps, or fewer samples, and the result is
-extrapolated and marked so.
+Every kernel trains the same network on the same batches, from the same weights in each round: steps
+that went on from round to round would fit a few batches, whose gradients fade. Kernels that agree
+with the reference are timed in rounds of all of them, so that a slow moment of the machine meets
+them alike; a ratio is formed within a round. A slow kernel is timed over fewer steps, or fewer
+samples, and the result is extrapolated and marked so.
 """
 
 import math
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from fastnn import environment, kernels
-from fastnn.data import resolve_batch_size
+from fastnn.callbacks import TerminateOnNaN
+from fastnn.data import Batches, resolve_batch_size
 from fastnn.experiments.build import Builder, targets_for
 from fastnn.experiments.run import load_data
 from fastnn.experiments.settings import Experiment
@@ -25,7 +27,7 @@ from fastnn.kernels.measuring.ceilings import Ceilings
 from fastnn.kernels.measuring.timing import FloatArray, Spread, Stopwatch, repeated
 from fastnn.network import Sequential
 from fastnn.study import REFERENCE, SPECIFICATION, Progress
-from fastnn.study.profile import Profile, profile
+from fastnn.study.profile import MAX_STEPS, Profile, profile
 from fastnn.training import fit
 
 STEPS_VERIFIED = 4
@@ -107,6 +109,7 @@ class Comparison:
         )
         self.steps_per_epoch = math.ceil(len(self.data.x_train) / self.batch_size)
         self.contenders = [self._contender(kernel) for kernel in chosen]
+        self.weights = self.contenders[0].net.parameters.flat.copy()  # that all begin with
         self.ceilings: Ceilings | None = None
 
     def _contender(self, kernel: kernels.Kernel) -> Contender:
@@ -190,6 +193,7 @@ class Comparison:
             }
         for contender in measured:
             progress(contender.kernel)
+            contender.net.parameters.flat[:] = self.weights
             if threads > 1:
                 timing.settle()
             contender.profile = self._profile(contender.net)
@@ -197,10 +201,10 @@ class Comparison:
 
     def _watches(self, contender: Contender) -> list[timing.Watch]:
         """Return what times a step of training, and inference at each batch size."""
-        _, seconds = self._train(contender, 1)
+        seconds = self._step_seconds(contender, 1)
         # The first of two epochs makes the plan, which takes longer than a short step.
         epochs = 2 if seconds < timing.LONG_CALL_SECONDS else 1
-        _, seconds = self._train(contender, 1, epochs)
+        seconds = self._step_seconds(contender, 1, epochs)
         each = self.seconds / (1 + len(self.inference))
         affordable = each / max(seconds, 1e-9)  # steps
         steps = contender.steps = min(max(int(affordable), 1), self.steps_per_epoch)
@@ -215,12 +219,17 @@ class Comparison:
             )
             for samples in contender.samples.values()
         ]
-        return [lambda: self._train(contender, steps, epochs)[1] / steps, *stopwatches]
+        return [partial(self._step_seconds, contender, steps, epochs), *stopwatches]
 
     def _samples(self, net: Sequential, number: int) -> Array:
         """Return a number of samples, which repeat if there are fewer."""
         x = net.check_inputs(self.data.x_train[:number])
         return np.resize(x, (number, net.n_in))
+
+    def _step_seconds(self, contender: Contender, steps: int, epochs: int = 1) -> float:
+        """Train from the weights that all begin with; return the seconds of a step."""
+        contender.net.parameters.flat[:] = self.weights
+        return self._train(contender, steps, epochs)[1] / steps
 
     def _train(self, contender: Contender, steps: int, epochs: int = 1) -> tuple[float, float]:
         """Train epochs of some steps; return the last one's mean loss and its seconds."""
@@ -235,26 +244,29 @@ class Comparison:
             gradient_descent=self.experiment.gradient_descent,
             epochs=epochs,
             shuffle=False,
+            callbacks=[TerminateOnNaN()],
             engine="python",  # the one that runs every kernel
         )
         return record.loss, record.seconds
 
     def _profile(self, net: Sequential) -> Profile:
-        """Profile a step, from its batch to an update that changes nothing."""
-        inputs = self._samples(net, self.batch_size)
-        targets = self.loss.targets(self.targets[: self.batch_size], net.n_out, net.dtype)
-        plan = net.training_plan()
-        # The learning rate of an optimizer is 0 until its first step begins.
-        optimizer = self.builder.build_optimizer(self.steps_per_epoch)
+        """Profile the first steps of a training, each of which takes its batch from the data."""
+        samples = net.check_data(self.data.x_train, self.targets, self.loss)
+        batches = Batches(*samples, self.batch_size)
+        steps = min(len(batches) // self.batch_size, MAX_STEPS)
+        plan, optimizer = net.training_plan(), self.builder.build_optimizer(self.steps_per_epoch)
+        inputs, targets = batches.plan(plan, self.batch_size)
         net.plan_step(plan, inputs, targets, self.loss, optimizer, np.zeros(3))
-        return profile(plan, self.seconds)
+        optimizer.begin_steps(steps)
+        return profile(plan, self.seconds, max_steps=steps, flush_denormals=net.flush_denormals)
 
     def report(self) -> dict[str, Any]:
         """Return how long each contender takes, ready for `fastnn.formats.to_json`.
 
-        Figures are spreads over the rounds, times in seconds. A skipped kernel has none. ``lines``
-        and ``python_share`` are those of `fastnn.study.profile.Profile`. ``noise`` is the middle
-        half of the noisiest step, relative to its median; above a limit the machine is ``busy``.
+        Figures are spreads over the rounds, times in seconds. A skipped kernel has none. What is
+        said of the lines of a step is that of `fastnn.study.profile.Profile`. ``noise`` is the
+        middle half of the noisiest step, relative to its median; above a limit the machine is
+        ``busy``.
         """
         assert self.ceilings is not None
         reference = self.named(REFERENCE)
@@ -265,6 +277,7 @@ class Comparison:
             "sizes": reference.net.sizes,
             "dtype": self.experiment.dtype,
             "threads": kernels.get_num_threads(),
+            "flush_denormals": self.experiment.flush_denormals,
             "seed": self.experiment.seed,
             "optimizer": self.experiment.optimizer,
             "batch_size": self.batch_size,
@@ -300,6 +313,7 @@ class Comparison:
             "epoch_seconds": asdict(Spread.of(steps * self.steps_per_epoch)),
             "flops": asdict(Spread.of(flops)),
             "peak_share": asdict(Spread.of(flops / peak)),
+            "doubt": contender.profile.doubt,
             "product_share": contender.profile.product_share,
             "amdahl": contender.profile.amdahl,
             "lines": contender.profile.lines(),

@@ -58,7 +58,7 @@ def _products(rows: Sequence[Row]) -> Table:
             "products": itemgetter("kernel"),
             "GFLOP/s": lambda row: _number(row["flops"]["median"], _giga),
             "% peak": lambda row: _number(100 * row["peak_share"]["median"], "{:.3g}".format),
-            "% of calls": lambda row: _number(100 * row["product_share"], "{:.1f}".format),
+            "% of calls": lambda row: _number(_percentage(row["product_share"]), "{:.1f}".format),
             "left to gain": lambda row: _number(row["amdahl"], "{:,.1f} ×".format),
         },
         rows,
@@ -80,9 +80,14 @@ def _inference(rows: Sequence[Row]) -> Table:
     )
 
 
+def doubts(rows: Sequence[Row]) -> dict[str, str]:
+    """Return by kernel why nothing follows from the lines of its step, where that is so."""
+    return {row["kernel"]: row["doubt"] for row in rows if row["doubt"]}
+
+
 def lines_table(row: Row) -> Table:
     """Return the lines of a step: the work, the time, and the rates of each."""
-    whole = sum(line["seconds"] for line in row["lines"])
+    whole = None if row["doubt"] else sum(line["seconds"] for line in row["lines"])
     return _table(
         {
             "": lambda line: _number(line["place"], str),
@@ -90,7 +95,7 @@ def lines_table(row: Row) -> Table:
             "flops": lambda line: _number(line["flops"] or None, "{:,}".format),
             "bytes": lambda line: _number(line["bytes"], "{:,}".format),
             "time": lambda line: _number(line["seconds"], duration),
-            "share": lambda line: _number(line["seconds"] / whole, percent),
+            "share": lambda line: _number(whole and line["seconds"] / whole, percent),
             "GFLOP/s": lambda line: _number(line["flops"] / line["seconds"], _giga),
             "GB/s": lambda line: _number(line["bytes"] / line["seconds"], _giga),
         },
@@ -146,6 +151,10 @@ def training_seconds(history: Sequence[Row]) -> float:
 
 def _number(value: float | None, write: Callable[[Any], str]) -> Number:
     return Number(NOTHING, 0.0) if value is None else Number(write(value), value)
+
+
+def _percentage(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _giga(rate: float) -> str:

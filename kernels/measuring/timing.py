@@ -80,6 +80,11 @@ class Stopwatch:
         About how long one reading lasts: many calls where one is shorter.
     threads : int
         How many threads the call may have to wake.
+    max_repeats : int, optional
+        The most calls of a reading.
+    prepare : callable, optional
+        Called before the calls of a reading, and not timed: brings back what they change, such as
+        weights.
 
     Attributes
     ----------
@@ -90,8 +95,16 @@ class Stopwatch:
 
     """
 
-    def __init__(self, repeat: Repeat, seconds: float, threads: int = 1) -> None:
-        self._repeat = repeat
+    def __init__(
+        self,
+        repeat: Repeat,
+        seconds: float,
+        threads: int = 1,
+        *,
+        max_repeats: int | None = None,
+        prepare: Call = lambda: None,
+    ) -> None:
+        self._repeat, self._prepare = repeat, prepare
         self._max_warm_up = MAX_WARM_UP_SECONDS if threads > 1 else 0.0
         self._quickest = self._read(1)
         self._warms_up = self._quickest < LONG_CALL_SECONDS
@@ -100,7 +113,8 @@ class Stopwatch:
             self._quickest = min(self._quickest, self._read(1), self._read(1))
             while time.perf_counter() < deadline:
                 self._quickest = min(self._quickest, self._read(1))
-        self.repeats = max(1, int(seconds / max(self._quickest, 1e-9)))
+        affordable = max(1, int(seconds / max(self._quickest, 1e-9)))
+        self.repeats = min(affordable, max_repeats or affordable)
         self.cost = self._quickest * (self.repeats + self._warms_up)
 
     def __call__(self) -> float:
@@ -117,6 +131,7 @@ class Stopwatch:
             pass
 
     def _read(self, repeats: int) -> float:
+        self._prepare()
         began = time.perf_counter()
         self._repeat(repeats)
         return (time.perf_counter() - began) / repeats

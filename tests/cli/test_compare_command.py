@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastnn.kernels import Kernel
-from fastnn.study import comparison
+from fastnn.study import comparison, profile
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -43,6 +43,26 @@ def test_compare_prints_markdown(fastnn):
     assert rows[2].split(" | ")[3] == "–"  # naive was not asked for
     assert [row.split(" | ")[1] for row in rows[-4:]] == ["2", "3"] * 2
     fastnn("compare", "--markdown", "--json").assert_error("--json", "--markdown")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--flush-denormals", "denormals flushed to zero"),
+        ("--no-flush-denormals", "denormals kept"),
+    ],
+)
+def test_compare_states_the_mode_of_denormals(fastnn, option, said):
+    assert said in fastnn("compare", *QUICK, "--kernels", "numpy", option).out
+
+
+def test_compare_says_where_the_lines_of_a_step_do_not_add_up(fastnn, monkeypatch):
+    monkeypatch.setattr(profile, "MAX_GAP", -1.0)
+    out = fastnn("compare", *QUICK, "--kernels", "numpy").out
+    assert "numpy: the lines add up to" in out
+    rows = [line.split() for line in out.splitlines() if line.strip()]
+    products = rows[[row[0] for row in rows].index("products") + 2]
+    assert (products[0], products[-2:]) == ("numpy", ["–", "–"])
 
 
 def test_compare_warns_of_a_busy_machine(fastnn, monkeypatch):

@@ -12,6 +12,7 @@ from fastnn.formats import to_json
 from fastnn.kernels import Kernel
 from fastnn.kernels.measuring.timing import Spread
 from fastnn.study.comparison import Comparison, ComparisonError
+from fastnn.study.profile import profile
 from fastnn.training import fit
 
 
@@ -70,8 +71,9 @@ def test_report_of_the_whole_ladder(whole_ladder):
         assert row["flops"]["median"] == pytest.approx(operations / step)
         assert row["peak_share"]["median"] == pytest.approx(row["flops"]["median"] / peak)
         assert row["loss"] == pytest.approx(rows["numpy"]["loss"], rel=1e-4)
-        assert 0 < row["product_share"] < 1
-        assert row["amdahl"] == pytest.approx(1 / (1 - row["product_share"]))
+        if row["doubt"] is None:  # as it may be on a busy machine
+            assert 0 < row["product_share"] < 1
+            assert row["amdahl"] == pytest.approx(1 / (1 - row["product_share"]))
         assert [entry["batch_size"] for entry in row["inference"]] == [1, 32, 1024]
         for entry in row["inference"]:
             seconds, rate = entry["seconds"], entry["samples_per_second"]
@@ -79,7 +81,9 @@ def test_report_of_the_whole_ladder(whole_ladder):
             assert rate["median"] == pytest.approx(entry["batch_size"] / seconds["median"])
     assert rows["naive"]["inference"][2]["extrapolated"]
     assert not rows["naive"]["inference"][0]["extrapolated"]
-    assert rows["naive"]["product_share"] > rows["numpy"]["product_share"]
+    if rows["naive"]["doubt"] is rows["numpy"]["doubt"] is None:
+        assert rows["naive"]["product_share"] > rows["numpy"]["product_share"]
+    assert report["flush_denormals"]
 
 
 def test_report_makes_the_table_and_figure_of_the_documents(whole_ladder, monkeypatch, tmp_path):
@@ -195,6 +199,42 @@ def test_measure_times_short_steps_once_their_plan_is_made(quiet, monkeypatch, p
     comparison.verify()
     comparison.measure()
     assert trained == [1, 1, epochs, epochs, epochs]  # verified, tried, tried so, timed twice
+
+
+@pytest.mark.parametrize("flush", [True, False])
+def test_rounds_train_on_real_batches_from_the_weights_that_all_begin_with(
+    quiet, monkeypatch, flush
+):
+    begun = []
+
+    def recorded(net, x, y, **options):
+        begun.append((net.parameters.flat.copy(), net.flush_denormals))
+        np.testing.assert_array_equal(x, comparison.data.x_train[: len(x)])
+        return fit(net, x, y, **options)
+
+    profiled = []
+    monkeypatch.setattr("fastnn.study.comparison.fit", recorded)
+    monkeypatch.setattr(
+        "fastnn.study.comparison.profile",
+        lambda plan, seconds, **options: (
+            profiled.append((comparison.contenders[0].net.parameters.flat.copy(), options))
+            or profile(plan, seconds, **options)
+        ),
+    )
+    experiment = Experiment(hidden=(8,), flush_denormals=flush)
+    comparison, contender = compared(experiment=experiment, rounds=3, seconds=1e-3)
+    given = contender.net.parameters.flat.copy()
+    comparison.verify()
+    begun.clear()
+    comparison.measure()
+    assert len(begun) > 3
+    for weights, mode in begun:
+        np.testing.assert_array_equal(weights, given)
+        assert mode == flush
+    ((weights, options),) = profiled
+    np.testing.assert_array_equal(weights, given)
+    assert options == {"max_steps": 44, "flush_denormals": flush}
+    assert comparison.report()["flush_denormals"] == flush
 
 
 def test_profile_leaves_the_weights_and_includes_the_update():

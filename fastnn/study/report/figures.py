@@ -26,7 +26,7 @@ from fastnn.study.report.drawing import (
     short,
     short_duration,
 )
-from fastnn.study.tables import epoch_seconds, measured
+from fastnn.study.tables import doubts, epoch_seconds, measured
 
 Curves: TypeAlias = Mapping[str, tuple[Sequence[Report], dict[str, Any]]]  # history and look
 
@@ -58,19 +58,22 @@ def draw_ladder(axes: Axes, comparison: Report) -> None:
 
 
 def draw_step(axes: Axes, comparison: Report) -> None:
-    """Draw where the time of a step goes under each kernel: shares, stacked."""
+    """Draw where the time of a step goes under each kernel: shares, stacked, unless in doubt."""
     rows = measured(comparison)[::-1]
     names = [row["kernel"] for row in rows]
-    parts = [_step_parts(row) for row in rows]
+    parts = [{} if row["doubt"] else _step_parts(row) for row in rows]
     starts = [0.0] * len(rows)
+    axes.barh(names, starts)
     for part, colour in PARTS.items():
-        shares = [each.get(part, 0.0) / sum(each.values()) for each in parts]
+        shares = [each.get(part, 0.0) / (sum(each.values()) or 1.0) for each in parts]
         if any(shares):
             axes.barh(names, shares, left=starts, color=colour, label=part, height=0.62)
             starts = [start + share for start, share in zip(starts, shares, strict=True)]
     for place, row in enumerate(rows):
         step = duration(row["step_seconds"]["median"])
         _annotate(axes, step, (1, place), (5, 0), va="center")
+        if row["doubt"]:
+            _annotate(axes, "the lines do not add up", (0, place), (5, 0), va="center")
     axes.set(xlabel="share of a step's time", xlim=(0, 1.17))
     axes.xaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, place: f"{share:.0%}"))
@@ -120,10 +123,8 @@ def draw_roofline(axes: Axes, comparison: Report, speeds: Sequence[Report]) -> N
     ceilings, dtype = comparison["ceilings"], comparison["dtype"]
     peak, bandwidth = ceilings[dtype]["median"], ceilings["read"]["median"]
     ridge = peak / bandwidth
-    lines = {
-        row["kernel"]: [line for line in row["lines"] if line["flops"]]
-        for row in measured(comparison)
-    }
+    rows = measured(comparison)
+    lines = {row["kernel"]: [line for line in row["lines"] if line["flops"]] for row in rows}
     squares = [speed for speed in speeds if speed["kernel"] == DEFAULT]
     itemsize = 4 if dtype == "float32" else 8
     sides = [speed["n"] / 1.5 / itemsize for speed in squares]  # 2n³ operations, 3n² numbers
@@ -137,7 +138,8 @@ def draw_roofline(axes: Axes, comparison: Report, speeds: Sequence[Report]) -> N
     if squares:
         flops = [speed["flops"]["median"] / 1e9 for speed in squares]
         axes.plot(sides, flops, color=BLUE, linewidth=1, alpha=0.5, label=f"{DEFAULT}, squares")
-    for name, own in lines.items():
+    trusted = {name: own for name, own in lines.items() if name not in doubts(rows)}
+    for name, own in trusted.items():
         rates = [line["flops"] / line["seconds"] / 1e9 for line in own]
         axes.plot(list(map(intensity, own)), rates, linestyle="", **look(name, list(lines)))
     logarithmic(axes.xaxis, short)

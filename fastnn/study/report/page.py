@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from fastnn.formats import duration, percent, significant, to_json
 from fastnn.kernels import DEFAULT
-from fastnn.study import REFERENCE, tables
+from fastnn.study import REFERENCE, denormals_mode, tables
 from fastnn.study.report import Report, figures
 from fastnn.study.report.drawing import legend_below, new_figure, style, to_svg
 from fastnn.study.report.readings import readings, warnings
@@ -74,6 +74,8 @@ def render(data: Report, history: Sequence[Report], command: str, *, quick: bool
         figures=_figures(data, past),
         tables=compared | trainings,
         lines={row["kernel"]: tables.lines_table(row) for row in slowest_and_quickest(rows)},
+        doubts=tables.doubts(rows),
+        denormals=denormals_mode(comparison["flush_denormals"]),
         past={name: each["benchmark"] for name, each in past.items()},
         skipped={r["kernel"]: r["skipped"] for r in comparison["kernels"] if r["skipped"]},
         extrapolated=tables.has_extrapolated(compared),
@@ -155,11 +157,12 @@ def _tiles(rows: list[Report]) -> list[tuple[str, str]]:
     if DEFAULT in named:
         ratio = named[DEFAULT]["speedup"][REFERENCE]["median"]
         tiles.append((f"{ratio:.2f} ×", f"training on `{DEFAULT}`, against BLAS"))
-    share = percent(quick["product_share"])
+    if not quick["doubt"]:
+        what = f"of the time of a step's calls are products under `{quick['kernel']}`"
+        tiles.append((percent(quick["product_share"]), what))
     answer = duration(quick["inference"][0]["seconds"]["median"])
     size = quick["inference"][0]["batch_size"]
     return [
         *tiles,
-        (share, f"of the time of a step's calls are products under `{quick['kernel']}`"),
         (answer, f"for inference at a batch size of {size} under `{quick['kernel']}`"),
     ]

@@ -31,6 +31,8 @@ def readings(data: Report) -> dict[str, str]:
 def step(comparison: Report) -> str:
     """Name the longest line of the quickest step, and Python's share of it."""
     _, row = slowest_and_quickest(measured(comparison))
+    if row["doubt"]:
+        return f"Under `{row['kernel']}`, {row['doubt']}."
     longest = max(row["lines"], key=lambda line: float(line["seconds"]))
     share = longest["seconds"] / sum(line["seconds"] for line in row["lines"])
     text = (

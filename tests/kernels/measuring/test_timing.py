@@ -79,6 +79,15 @@ def test_stopwatch_leaves_repeating_to_what_it_times():
     assert asked == [1, watch.repeats]
 
 
+def test_stopwatch_prepares_each_reading_and_does_not_time_it():
+    log = []
+    watch = Stopwatch(log.append, 1.0, max_repeats=3, prepare=lambda: log.append(time.sleep(0.02)))
+    assert watch.repeats == 3
+    log.clear()
+    assert watch() < 0.01
+    assert log == [None, 1, None, 3]
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_compare_times_the_calls_of_each_case(threads):
     def sleeping(milliseconds):

@@ -58,7 +58,10 @@ def test_lines_of_a_step_have_their_work(data):
     assert products[0]["flops"] == 2 * 32 * 64 * 8
     assert products[0]["bytes"] == 4 * (32 * 64 + 64 * 8 + 32 * 8)
     assert all(line["seconds"] > 0 and line["bytes"] > 0 for line in row["lines"])
-    assert {line["part"] for line in row["lines"]} == {"forward", "loss", "backward", "update"}
+    parts = list(dict.fromkeys(line["part"] for line in row["lines"]))
+    assert parts == ["batch", "forward", "loss", "backward", "update"]
+    # A batch of rows of the data, and their numbers in its order; where it begins.
+    assert row["lines"][0]["bytes"] == 4 * (32 * 64 + 32 * 64) + 8 * (32 + 1)
 
 
 def test_descents_differ_in_their_updates(data):

@@ -101,6 +101,34 @@ def test_page_tells_of_a_skipped_kernel_and_a_busy_machine(data):
     assert "made quickly" in page
 
 
+def test_page_says_where_lines_do_not_add_up_and_concludes_nothing(page, data):
+    doubt = "the lines add up to 4.00 ms, a step takes 1.00 ms: no share of it can be told"
+    other = json.loads(to_json(data))
+    for row in other["comparison"]["kernels"]:
+        row |= {"doubt": None, "product_share": 0.5, "amdahl": 2.0}
+    trusting = render(other, [], "fastnn report")
+    for row in other["comparison"]["kernels"]:
+        row |= {"doubt": doubt, "product_share": None, "amdahl": None}
+    doubting = render(other, [], "fastnn report")
+    assert f"Under <code>numba</code>, {doubt}." in doubting
+    assert doubting.count("the lines do not add up") == len(data["comparison"]["kernels"])
+    for conclusion in ("of the time of a step&#39;s calls are products", "The longest line is"):
+        assert conclusion in trusting
+        assert conclusion not in doubting
+    assert "lines add up" not in trusting
+    table = doubting[doubting.index('aria-label="Left to gain') :].partition("</table>")[0]
+    assert "2.0 ×" not in table
+
+
+@pytest.mark.parametrize(
+    ("flushed", "said"), [(True, "denormals flushed to zero"), (False, "denormals kept")]
+)
+def test_page_states_the_mode_of_denormals(data, flushed, said):
+    other = json.loads(to_json(data))
+    other["comparison"]["flush_denormals"] = flushed
+    assert render(other, [], "fastnn report").count(said) == 2
+
+
 def test_page_has_a_table_of_trainings(page, data):
     rows = re.findall(r"<tr>\s*<td[^>]*>(\S+)</td>\s*<td[^>]*>(\d+ of \d+)</td>", page)
     assert rows == [

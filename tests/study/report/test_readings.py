@@ -15,6 +15,7 @@ def row(kernel, step, product_share, **others):
         "skipped": None,
         "step_seconds": spread(step),
         "product_share": product_share,
+        "doubt": None,
         "python_share": None,
         "inference": [
             {"batch_size": 1, "seconds": spread(step / 10)},
@@ -71,6 +72,12 @@ def test_step_names_the_longest_line(made):
     assert "matmul 2×2 @ 2×2 → 2×2 in dense_1, with 75.0%." in said
     made["comparison"]["kernels"][1]["python_share"] = 0.125
     assert readings(made)["step"].endswith("Python takes 12.5% of a step.")
+
+
+def test_step_concludes_nothing_where_its_lines_are_in_doubt(made):
+    doubt = "the lines add up to 4.00 ms, a step takes 1.00 ms: no share of it can be told"
+    made["comparison"]["kernels"][1] |= {"doubt": doubt, "product_share": None, "amdahl": None}
+    assert readings(made)["step"] == f"Under `numba`, {doubt}."
 
 
 def test_speeds_name_the_nearest_to_the_peak(made):
