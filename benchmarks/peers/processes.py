@@ -27,18 +27,25 @@ def environment(threads):
     return kept | dict.fromkeys(THREADS, str(threads)) | {"JAX_PLATFORMS": "cpu", "DEV": "CPU"}
 
 
-class Worker:
-    """A library's process, started at once and stopped (SIGSTOP) between its answers.
+class Process:
+    """A Python process that answers lines of JSON, and is stopped (SIGSTOP) between its answers.
 
     So its idle threads cannot spin while others work, and need no setting that would slow them.
+
+    Parameters
+    ----------
+    module : str
+        Which one it runs.
+    arguments : sequence of str
+    threads : int
+        For all libraries that it may use.
+
     """
 
-    def __init__(self, library, threads, directory):
-        self.library = library
+    def __init__(self, module, arguments, threads):
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
-        arguments = (library.module, json.dumps(library.options), str(directory), str(threads))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.peers.worker", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
             env=environment(threads),
             stdin=subprocess.PIPE,
@@ -76,11 +83,20 @@ class Worker:
             raise WorkerError(answer["error"])
         return answer
 
-    def begin(self, task):
-        """Begin a task; return the first answer."""
-        return self.ask(task=asdict(task))
-
     def _last_words(self):
         self.log.seek(0)
         lines = self.log.read().strip().splitlines()
         return lines[-1] if lines else f"exit status {self.process.wait()}"
+
+
+class Worker(Process):
+    """The process of a library."""
+
+    def __init__(self, library, threads, directory):
+        self.library = library
+        arguments = (library.module, json.dumps(library.options), str(directory), str(threads))
+        super().__init__("benchmarks.peers.worker", arguments, threads)
+
+    def begin(self, task):
+        """Begin a task; return the first answer."""
+        return self.ask(task=asdict(task))
