@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fail(f"{error.filename}: {reason}" if error.filename else reason)
     except MemoryError as error:
         fail(f"out of memory: {error}")
-    except (ValueError, NotImplementedError) as error:  # the latter: a class of the user's lacks a method
+    except (ValueError, NotImplementedError) as error:  # the latter: a class lacks a method
         fail(str(error))
     else:
         return status or 0
