@@ -52,7 +52,7 @@ class Profile:
             return None
         return (
             f"the lines add up to {duration(self.seconds)}, a step takes {duration(self.step)}: "
-            "no share of it can be told"
+            "no shares are given"
         )
 
     @property

@@ -102,7 +102,7 @@ def test_page_tells_of_a_skipped_kernel_and_a_busy_machine(data):
 
 
 def test_page_says_where_lines_do_not_add_up_and_concludes_nothing(page, data):
-    doubt = "the lines add up to 4.00 ms, a step takes 1.00 ms: no share of it can be told"
+    doubt = "the lines add up to 4.00 ms, a step takes 1.00 ms: no shares are given"
     other = json.loads(to_json(data))
     for row in other["comparison"]["kernels"]:
         row |= {"doubt": None, "product_share": 0.5, "amdahl": 2.0}

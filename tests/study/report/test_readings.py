@@ -75,7 +75,7 @@ def test_step_names_the_longest_line(made):
 
 
 def test_step_concludes_nothing_where_its_lines_are_in_doubt(made):
-    doubt = "the lines add up to 4.00 ms, a step takes 1.00 ms: no share of it can be told"
+    doubt = "the lines add up to 4.00 ms, a step takes 1.00 ms: no shares are given"
     made["comparison"]["kernels"][1] |= {"doubt": doubt, "product_share": None, "amdahl": None}
     assert readings(made)["step"] == f"Under `numba`, {doubt}."
 
