@@ -95,6 +95,11 @@ class EarlyStopping:
         if self._best_weights is not None:
             training.net.parameters.flat[:] = self._best_weights
             training.has_best_weights = True
+            self._best_weights = None
+
+
+def _is_finite(training: Training) -> bool:
+    return bool(np.isfinite(training.net.parameters.flat).all())
 
 
 class TerminateOnNaN:
@@ -108,7 +113,7 @@ class TerminateOnNaN:
                 f"the loss became {record.loss} in epoch {record.epoch}, "
                 f"at step {training.finite_steps + 1} of {training.steps_per_epoch}"
             )
-        if not np.isfinite(training.net.parameters.flat).all():
+        if not _is_finite(training):
             steps = training.steps_per_epoch
             raise StopTraining(
                 f"a weight became NaN or infinite in epoch {record.epoch}, "
@@ -134,17 +139,27 @@ class Checkpoint:
     def __init__(self, path: str | Path, every: int = 1) -> None:
         check_whole("every", every, at_least=1)
         self.path, self.every = Path(path), every
+        self._saved = 0  # the last epoch that was
+
+    def on_train_begin(self, training: Training) -> None:
+        """Forget an earlier training."""
+        self._saved = len(training.history)
 
     def __call__(self, training: Training) -> None:
         """Save the training, if it is due."""
         epoch = training.history[-1].epoch
         if epoch % self.every == 0 or epoch == training.epochs:
-            save_training(training, self.path)
+            self._save(training)
 
     def on_train_end(self, training: Training) -> None:
-        """Save the best weights, if they have been restored."""
-        if training.has_best_weights:
-            save_training(training, self.path)
+        """Save the best weights, if they have been restored, and what a callback has ended."""
+        is_new = training.history.stopped and len(training.history) > self._saved
+        if training.has_best_weights or (is_new and _is_finite(training)):
+            self._save(training)
+
+    def _save(self, training: Training) -> None:
+        save_training(training, self.path)
+        self._saved = len(training.history)
 
 
 class CSVLogger:

@@ -41,6 +41,10 @@ class Layer:
 
     # What the network has to know of a layer.
     reads_output: ClassVar[bool] = True  # `backward` reads ``y``, which must not be overwritten
+    keeps_gradient: ClassVar[bool] = True  # what `backward` returns may be read later on
+    works_in_place: ClassVar[bool] = (
+        False  # it overwrites ``x`` and ``dy`` where nothing reads them
+    )
     gives_probabilities: ClassVar[bool] = False  # what a loss computes along with itself
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -66,7 +70,7 @@ class Layer:
         """Write down how gradients are computed from ``dy``, and return ``dx``.
 
         `needs_dx` is false for the first layer with parameters: nothing takes its ``dx``.
-        Nothing else reads ``dy``: it may be overwritten, and be ``dx`` itself.
+        ``dx`` may be ``dy`` itself. `Plan.writable` gives a ``dy`` that may be overwritten.
         """
         raise NotImplementedError(f"{type(self).__name__} has no method backward")
 
@@ -108,6 +112,7 @@ class Dense(Layer):
     d_weights: Array
     d_bias: Array
     reads_output = False
+    keeps_gradient = False
 
     def __init__(
         self,
@@ -178,6 +183,8 @@ class Activation(Layer):
     function: ClassVar[Function]
     gradient: ClassVar[Function]
     reads_input: ClassVar[bool] = False
+    keeps_gradient = False
+    works_in_place = True
     parameters: tuple[float, ...] = ()
 
     def forward(self, plan: Plan, x: Array) -> Array:
@@ -186,7 +193,7 @@ class Activation(Layer):
         return plan.activate(type(self).function, x, *self.parameters, in_place=in_place)
 
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
-        """``dx = dy · f'(x)``, in place."""
+        """``dx = dy · f'(x)``, in place where nothing else reads ``dy``."""
         arrays = (x, y, dy) if self.reads_input else (y, dy)
         return plan.activate_gradient(type(self).gradient, *arrays, parameters=self.parameters)
 
@@ -241,6 +248,8 @@ class Softmax(Layer):
     """
 
     gives_probabilities = True
+    keeps_gradient = False
+    works_in_place = True
 
     def forward(self, plan: Plan, x: Array) -> Array:
         """``y = softmax(x)``."""
@@ -249,8 +258,8 @@ class Softmax(Layer):
         return y
 
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
-        """``dx = y · (dy - sum(y · dy))``, in place."""
-        dx = plan.contiguous(dy)
+        """``dx = y · (dy - sum(y · dy))``, in place where nothing else reads ``dy``."""
+        dx = plan.writable(dy)
         plan.call("softmax_gradient", y, dx)
         return dx
 
@@ -268,6 +277,8 @@ class Dropout(Layer):
 
     """
 
+    keeps_gradient = False
+
     def __init__(self, rate: float = 0.5) -> None:
         if not 0 <= rate < 1:
             raise ValueError(f"rate must be at least 0 and below 1, not {rate!r}")
@@ -277,6 +288,7 @@ class Dropout(Layer):
         """``y = x · mask / (1 - rate)`` in training, ``x`` itself otherwise."""
         if not plan.training:
             return x
+        self._stream = plan.own_stream(self.stream)
         return self._mask(plan, x)
 
     def backward(self, plan: Plan, x: Array, y: Array, dy: Array, needs_dx: bool) -> Array | None:
@@ -288,7 +300,7 @@ class Dropout(Layer):
     def _mask(self, plan: Plan, x: Array) -> Array:
         y, x = plan.zeros(*x.shape), plan.contiguous(x)
         scale = 1 / (1 - self.rate)
-        plan.call("dropout", x, self.rate, scale, plan.random_state, self.stream, y)
+        plan.call("dropout", x, self.rate, scale, plan.random_state, self._stream, y)
         return y
 
     def config(self) -> dict[str, int | float]:

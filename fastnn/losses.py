@@ -85,7 +85,7 @@ class Loss:
         """
         if self.activation is None or not last.gives_probabilities:
             return False
-        if not isinstance(last, self.activation):
+        if type(last) is not self.activation:  # a subclass may compute something else
             raise ValueError(
                 f"{self} is computed on {self.activation.__name__}, "
                 f"but the network ends in {type(last).__name__}"
@@ -135,14 +135,16 @@ class Loss:
                 f"outputs may be probabilities, but {self} is computed on scores, before the "
                 f"{self.activation.__name__}: say probabilities=True or probabilities=False"
             )
+        if probabilities and not self._may_be_probabilities(scores) and scores.any():
+            raise ValueError(f"outputs are not probabilities of the {self.activation.__name__}")
         return self._scores_of(scores) if probabilities else scores
 
     def _may_be_probabilities(self, outputs: Array) -> bool:
-        return False
+        return bool(((outputs >= 0) & (outputs <= 1)).all() and outputs.any())
 
     def _scores_of(self, probabilities: Array) -> Array:
         """Return scores of which the activation makes these probabilities."""
-        raise NotImplementedError
+        raise ValueError(f"{self} can't tell scores from probabilities: pass the scores")
 
     def _evaluate(self, outputs: Array, y: npt.ArrayLike) -> tuple[Array, Array]:
         from fastnn.engine import Execution  # noqa: PLC0415 - loads Numba
@@ -224,9 +226,6 @@ class BinaryCrossEntropy(Loss):
         if targets.size and not (targets.min() >= 0 and targets.max() <= 1):
             raise ValueError(f"targets lie in {targets.min()}…{targets.max()}; 0…1 is allowed")
         return targets
-
-    def _may_be_probabilities(self, outputs: Array) -> bool:
-        return bool(((outputs >= 0) & (outputs <= 1)).all() and outputs.any())
 
     def _scores_of(self, probabilities: Array) -> Array:
         with np.errstate(divide="ignore"):

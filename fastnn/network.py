@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +64,7 @@ class Sequential:
         flush_denormals: bool = True,
     ) -> None:
         self._flush_denormals = flush_denormals
+        self._planning = Lock()
         self.layers = tuple(layers)
         self.dtype: np.dtype[np.floating] = np.dtype(dtype)  # type: ignore[assignment]
         if self.dtype not in DTYPES:
@@ -151,7 +153,8 @@ class Sequential:
     def _bound(self, rows: int) -> Bound:
         """Return what computes the outputs for a number of rows."""
         plan = Plan(self.kernel, self.dtype)
-        plan.output(self.plan_forward(plan, plan.input(rows, self.n_in))[-1])
+        with self._planning:  # several threads may call, and a layer may keep arrays of its own
+            plan.output(self.plan_forward(plan, plan.input(rows, self.n_in))[-1])
         execution = Execution(plan, threads=False)
         return execution.bind(flush_denormals=self.flush_denormals)
 
@@ -277,12 +280,15 @@ class Sequential:
         outputs = self.plan_forward(plan, inputs, loss)
         with plan.section("loss"):
             gradient: Array | None = loss.plan(plan, outputs[-1], targets, totals)
+        is_read_later = False  # the gradient that goes to the next layer
         first = next(i for i, layer in enumerate(self.layers) if layer.parameter_shapes())
         for i in reversed(range(first, len(outputs) - 1)):
             assert gradient is not None
+            layer, x, y = self.layers[i], outputs[i], outputs[i + 1]
+            plan.keep(gradient if is_read_later or not layer.works_in_place else None)
             with plan.section("backward", self.names[i]):
-                x, y = outputs[i], outputs[i + 1]
-                gradient = self.layers[i].backward(plan, x, y, gradient, needs_dx=i > first)
+                gradient = layer.backward(plan, x, y, gradient, needs_dx=i > first)
+            is_read_later |= layer.keeps_gradient
             if i > first:
                 _check_output(f"the backward pass of {self.names[i]}", gradient, x.shape, x.dtype)
 
@@ -293,17 +299,19 @@ class Sequential:
         """
         fused = loss is not None and loss.fuses(self.layers[-1])
         layers = self.layers[:-1] if fused else self.layers
-        outputs = [inputs]
+        outputs, is_read_later = [inputs], True
         plan.protect(inputs, "the network's input")
         for stream, (name, layer) in enumerate(zip(self.names, layers, strict=False)):
             layer.stream = stream  # here, since a layer without parameters may be in two networks
             x = outputs[-1]
+            plan.release(None if is_read_later else x, fuses=layer.works_in_place)
             with plan.section("forward", name):
                 y = layer.forward(plan, x)
             _check_output(name, y, (len(x), layer.n_out or x.shape[1]), self.dtype)
             plan.protect(y, f"the output of {name}")
-            plan.release(None if layer.reads_output or y is x else y)
+            is_read_later = layer.reads_output or y is x
             outputs.append(y)
+        plan.release(None)
         return outputs
 
     def __repr__(self) -> str:

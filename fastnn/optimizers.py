@@ -60,7 +60,7 @@ class Optimizer:
         _check("clip_norm", clip_norm, clip_norm is None or clip_norm > 0, "above 0, or None")
         self.learning_rate = learning_rate
         self.weight_decay = float(weight_decay)
-        self.clip_norm = clip_norm
+        self.clip_norm = None if clip_norm is None else float(clip_norm)
         self.steps = 0
         self.state: dict[str, Array] = {}
         self.rate: Array | None = None
@@ -113,7 +113,12 @@ class Optimizer:
                 f"the state holds {sorted(state)}; {type(self).__name__} keeps {sorted(self.slots)}"
             )
         self.steps = steps
-        self.state = {name: vector.copy() for name, vector in state.items()}
+        for name, vector in state.items():
+            own = self.state.get(name)
+            if own is not None and own.shape == vector.shape and own.dtype == vector.dtype:
+                own[...] = vector  # which a plan may hold
+            else:
+                self.state[name] = vector.copy()
 
     def _prepare(self, weights: Array) -> None:
         """Allocate the state on first use; afterwards check that it belongs to `weights`."""
@@ -139,7 +144,7 @@ class Optimizer:
             for name, value in vars(self).items()
             if not name.startswith("_")
             and name not in moving
-            and isinstance(value, int | float | str | None)
+            and isinstance(value, int | float | np.generic | str | None)
         }
 
     def plan_decay(self, plan: Plan, weights: Array, gradients: Array) -> None:
@@ -342,7 +347,9 @@ class AdamW(Adam):
 
 def _check_rate(rate: object, step: int) -> float:
     """Return a learning rate, if it is a number that a step can be made with."""
-    if not isinstance(rate, int | float | np.number) or not 0 <= rate < np.inf:
+    if isinstance(rate, np.ndarray) and not rate.ndim:
+        rate = rate[()]
+    if not isinstance(rate, int | float | np.integer | np.floating) or not 0 <= rate < np.inf:
         raise ValueError(f"the learning rate of step {step} must be at least 0, not {rate!r}")
     return float(rate)
 

@@ -58,6 +58,16 @@ ENGINES = ("auto", "python", "compiled")  # what may run a plan, see `fastnn.fit
 MAX_STEPS_AT_ONCE = 1024  # for which what changes from step to step is known ahead
 
 
+def _overwrites(op: Op) -> bool:
+    """Return whether an op is known to write all of its last array, and to read none of it.
+
+    A user's own may leave some of it as it was, which is 0.
+    """
+    if isinstance(op, Elementwise):
+        return op.maker == "elementwise"
+    return op in (MATMUL, "copy_rows", "softmax", "dropout")
+
+
 def _name(op: Op) -> str:
     if isinstance(op, str):
         return op
@@ -97,23 +107,24 @@ class Call:
     @property
     def shapes(self) -> str:
         """The arrays it reads and writes: ``64×784 @ 784×128 → 64×128``."""
-        if not self._arrays:
+        if not self.arrays:
             return ""
-        *sources, out = ["×".join(map(str, array.shape)) for array in self._arrays]
+        *sources, out = ["×".join(map(str, array.shape)) for array in self.arrays]
         return (" @ " if self.op == MATMUL else ", ").join(sources) + f" → {out}"
 
     @property
     def bytes(self) -> int:
         """The size of the arrays it reads and writes, each once: the minimum to be moved."""
-        return sum(array.nbytes for array in self._arrays)
+        return sum(array.nbytes for array in self.arrays)
 
     @property
     def out(self) -> Any:  # noqa: ANN401
         """The array that is written."""
-        return self._arrays[-1]
+        return self.arrays[-1]
 
     @property
-    def _arrays(self) -> list[Any]:
+    def arrays(self) -> list[Any]:
+        """The arrays among its arguments."""
         return [arg for arg in self.args if getattr(arg, "shape", ())]
 
 
@@ -164,6 +175,9 @@ class Plan:
         self._allocated: list[Array] = []
         self._protected: list[tuple[Array, str]] = []  # what no call may write, and what it is
         self._free: Array | None = None  # read by nothing but the next layer
+        self._fuses = True  # whether that is an activation, and not a layer that has one
+        self._kept: Array | None = None  # a gradient that may be read later on
+        self._streams: set[int] = set()
 
     @property
     def random_state(self) -> RandomState:
@@ -173,6 +187,16 @@ class Plan:
         """
         self.draws_random_numbers = True
         return self._random_state
+
+    def own_stream(self, stream: int) -> int:
+        """Return a number of its own for what draws random numbers: `stream`, if it is not taken.
+
+        A layer that is part of another one has no ``stream`` from the network.
+        """
+        while stream in self._streams:
+            stream += 2**32
+        self._streams.add(stream)
+        return stream
 
     @contextmanager
     def section(self, part: str, layer: str = "") -> Iterator[None]:
@@ -200,8 +224,8 @@ class Plan:
         and where calls may leave some of it unwritten.
         """
         own = any(y is array for array in self._allocated)
-        # FastNN's own ops write all of an array; a user's own may leave zeros in it.
-        if not own or not any(not callable(call.op) and y is call.out for call in self.calls):
+        writers = [call.op for call in self.calls if any(y is out for out in call.arrays[-1:])]
+        if not own or not writers or not _overwrites(writers[0]):
             copy = self.zeros(*y.shape)
             self.call("copy_rows", y, copy)
             y = copy
@@ -212,9 +236,16 @@ class Plan:
         """Say that no call may write to an array from now on, since somebody else reads it."""
         self._protected.append((array, what))
 
-    def release(self, y: Array | None) -> None:
-        """Say that nothing but the next layer is going to read `y`, which it may overwrite."""
-        self._free = y
+    def release(self, y: Array | None, *, fuses: bool = True) -> None:
+        """Say that nothing but the next layer is going to read `y`, which it may overwrite.
+
+        Where that `fuses`, an activation shares one op with the bias that has been added to `y`.
+        """
+        self._free, self._fuses = y, fuses
+
+    def keep(self, dy: Array | None) -> None:
+        """Say that others may read a gradient, so that `writable` copies it."""
+        self._kept = dy
 
     def matmul(self, a: Array, b: Array, out: Array) -> None:
         """Write down ``out = a @ b``, to be done by the kernel."""
@@ -261,7 +292,7 @@ class Plan:
         return y
 
     def activate_gradient(self, function: Function, *arrays: Array, parameters: Any = ()) -> Array:  # noqa: ANN401
-        """Write down what turns ``dy`` into ``dx`` in place, and return it.
+        """Write down what turns ``dy`` into ``dx``, in place where nothing else reads ``dy``.
 
         Parameters
         ----------
@@ -275,15 +306,20 @@ class Plan:
         self._check_fit(
             _name(Elementwise("gradient", function)), len({a.shape for a in arrays}) == 1, *arrays
         )
-        *sources, dy = map(self.contiguous, arrays)
+        *sources, dy = *map(self.contiguous, arrays[:-1]), self.writable(arrays[-1])
         maker = "gradient" if len(sources) == 1 else "gradient_of_input"
         self.call(Elementwise(maker, function), *sources, dy, *parameters)
         return dy
 
     def contiguous(self, x: Array) -> Array:
         """Return `x` if it is C-contiguous, otherwise a copy that a call makes."""
-        if x.flags.c_contiguous:
-            return x
+        return x if x.flags.c_contiguous else self._copy(x)
+
+    def writable(self, x: Array) -> Array:
+        """Return `x` if it is C-contiguous and not kept, otherwise a copy that a call makes."""
+        return self._copy(x) if x is self._kept else self.contiguous(x)
+
+    def _copy(self, x: Array) -> Array:
         copy = self.zeros(*x.shape)
         self.call("copy_rows", x, copy)
         return copy
@@ -312,6 +348,8 @@ class Plan:
             raise ValueError(f"{self._layer or 'a call'}: shapes do not fit {op}: {shapes}")
 
     def _check_writes(self, op: Op, out: Array) -> None:
+        if self._part == "update":  # all that reads the parameters has been done
+            return
         for array, what in reversed(self._protected):  # the newest says most
             if np.may_share_memory(array, out) and array is not self._free:
                 raise ValueError(
@@ -324,7 +362,7 @@ class Plan:
 
     def _fuses_with_bias(self, x: Array) -> bool:
         """Return whether the last call adds a bias to `x`, which nothing else reads."""
-        if not self.calls or self._free is not x:
+        if not self.calls or self._free is not x or not self._fuses:
             return False
         last = self.calls[-1]
         return last.op == Elementwise("after_bias", "identity") and last.args[1] is x

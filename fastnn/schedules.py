@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from fastnn.checks import check_whole
+
 Schedule: TypeAlias = Callable[[int], float]
 
 
@@ -16,6 +18,9 @@ class ConstantRate:
     """Keep one learning rate."""
 
     learning_rate: float
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, "learning_rate")
 
     def __call__(self, step: int) -> float:
         return self.learning_rate
@@ -30,7 +35,8 @@ class StepDecay:
     factor: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_steps("every", self.every)
+        check_whole("every", self.every, at_least=1)
+        _check_numbers(self, "learning_rate", "factor")
 
     def __call__(self, step: int) -> float:
         return float(self.learning_rate * self.factor ** (step // self.every))
@@ -48,7 +54,8 @@ class CosineDecay:
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_steps("steps", self.steps)
+        check_whole("steps", self.steps, at_least=1)
+        _check_numbers(self, "learning_rate", "final")
 
     def __call__(self, step: int) -> float:
         done = min(step / self.steps, 1.0)
@@ -63,7 +70,7 @@ class WarmUp:
     steps: int
 
     def __post_init__(self) -> None:
-        _check_steps("steps", self.steps)
+        check_whole("steps", self.steps, at_least=1)
 
     def __call__(self, step: int) -> float:
         if step < self.steps:
@@ -79,6 +86,8 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
 }
 
 
-def _check_steps(name: str, steps: int) -> None:
-    if not steps >= 1:
-        raise ValueError(f"{name} must be at least 1, not {steps}")
+def _check_numbers(schedule: Schedule, *names: str) -> None:
+    for name in names:
+        value = getattr(schedule, name)
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{name} must be a finite number of at least 0, not {value!r}")

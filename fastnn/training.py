@@ -4,6 +4,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -166,19 +167,19 @@ def fit(
     evaluator = Evaluator(net, loss, *validation) if validation else None
     training.history.stopped = None
     try:
-        hooks.call("on_train_begin")
-        while len(training.history) < epochs:
+        hooks.begin()
+        while len(training.history) < training.epochs:
             with flushed(net.flush_denormals if flush_denormals is None else flush_denormals):
                 result, seconds = loop.run()
                 val_loss, val_accuracy = evaluator() if evaluator else (None, None)
             epoch = len(training.history) + 1
             training.history.records.append(Epoch(epoch, *result, val_loss, val_accuracy, seconds))
-            hooks.call("__call__")
+            hooks.after_epoch()
             hooks.warn_of_nan()
     except StopTraining as reason:
         training.history.stopped = str(reason)
     finally:  # also after Ctrl-C, or an error of a callback
-        hooks.call("on_train_end")
+        hooks.end()
     return training.history
 
 
@@ -192,18 +193,35 @@ class _Hooks:
                 raise TypeError(
                     f"a callback is called or has one of {', '.join(HOOKS[1:])}; got {callback!r}"
                 )
+        self._begun: list[Callback] = []
         self._has_warned = False
 
     def find(self, name: str) -> list[Callback]:
-        """Return the methods of this name; those of callbacks that save come last."""
-        order = sorted(self._callbacks, key=lambda callback: getattr(callback, "saves", False))
-        named = self._callbacks if name == "__call__" else order
-        return [getattr(callback, name) for callback in named if hasattr(callback, name)]
+        """Return the methods of this name."""
+        return [getattr(callback, name) for callback in self._callbacks if hasattr(callback, name)]
 
-    def call(self, name: str) -> None:
-        """Call the methods of this name."""
-        for hook in self.find(name):
-            hook(self._training)
+    def begin(self) -> None:
+        """Call ``on_train_begin``."""
+        for callback in self._callbacks:
+            self._begun.append(callback)
+            if hasattr(callback, "on_train_begin"):
+                callback.on_train_begin(self._training)
+
+    def after_epoch(self) -> None:
+        """Call the callbacks themselves."""
+        for call in self.find("__call__"):
+            call(self._training)
+
+    def end(self) -> None:
+        """Call ``on_train_end`` of all that have begun, also where one of them fails.
+
+        Those that save come last, after those that change the network.
+        """
+        self._begun.sort(key=lambda callback: getattr(callback, "saves", False))
+        with ExitStack() as stack:  # calls them from the last to the first
+            for callback in reversed(self._begun):
+                if hasattr(callback, "on_train_end"):
+                    stack.callback(callback.on_train_end, self._training)
 
     def warn_of_nan(self) -> None:
         """Warn once of a loss that is not finite, if no callback has ended the training for it."""

@@ -64,14 +64,29 @@ def test_plan_output_is_an_array_that_a_call_writes():
     for write in (
         lambda y: plan.call("copy_rows", x, y),
         lambda y: plan.matmul(x, np.eye(4), y),
-        lambda y: plan.add_bias(np.ones(4), y),
-        lambda y: plan.call(Elementwise("gradient", "relu_gradient"), x, y, 0.5),
+        lambda y: plan.call(Elementwise("elementwise", "relu"), x, y),
     ):
         y = plan.zeros(3, 4)
         write(y)
+        plan.add_bias(np.ones(4), y)
         calls = len(plan.calls)
         assert plan.output(y) is plan.outputs is y
         assert len(plan.calls) == calls
+
+
+def test_plan_output_is_a_copy_of_what_a_call_works_on_in_place():
+    """The array of a caller, which takes its place, does not hold the zeros that it starts from."""
+    plan = empty_plan()
+    x = plan.input(3, 4)
+    for write in (
+        lambda y: plan.add_bias(np.ones(4), y),
+        lambda y: plan.call(Elementwise("gradient", "relu_gradient"), x, y, 0.5),
+        lambda y: plan.call(lambda x, y: y.__setitem__(0, x[0]), x, y),
+    ):
+        y = plan.zeros(3, 4)
+        write(y)
+        plan.add_bias(np.ones(4), y)
+        assert plan.output(y) is plan.outputs is not y
 
 
 def write_first_column(x, y):

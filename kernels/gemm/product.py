@@ -32,7 +32,7 @@ from numba.extending import intrinsic
 from fastnn.kernels.gemm.macrokernel import compile_gemm
 from fastnn.kernels.interface import Array, Kernel, Prepared
 from fastnn.kernels.runtime.compiling import compiled_for
-from fastnn.kernels.runtime.denormals import exchange_mode, read_mode, restore_mode
+from fastnn.kernels.runtime.denormals import exchange_mode, leave_worker, read_mode, restore_mode
 from fastnn.kernels.runtime.hardware import vector_unit
 from fastnn.kernels.runtime.threads import (
     MAX_THREADS,
@@ -146,9 +146,10 @@ def _launch(gemm, product, m_parts, n_parts, itemsize):  # type: ignore[no-untyp
     mode = read_mode()
     for part in prange(m_parts * n_parts):
         i, j = part // n_parts, part % n_parts
-        before = exchange_mode(mode)
+        exchange_mode(mode)
         _call(gemm, _part(product, i, m_parts, j, n_parts, itemsize))
-        restore_mode(before)
+        leave_worker()
+    restore_mode(mode)
 
 
 @njit

@@ -12,8 +12,11 @@ and kept on disk. It contains the whole op; the version that Python calls with a
 compiled nor loaded for it.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from functools import cache
+from threading import RLock
+from types import SimpleNamespace
 from typing import Any
 
 import numba
@@ -30,6 +33,9 @@ from fastnn.kernels.runtime.intrinsics import Definition, NumbaType
 
 SLOT = 8  # bytes
 _INT64 = ir.IntType(64)
+
+_process = SimpleNamespace(compiling=RLock())  # Numba compiles on one thread at a time as well
+os.register_at_fork(after_in_child=lambda: setattr(_process, "compiling", RLock()))
 
 # What `_call_with_record` finds under the text that it is given: Numba's cache goes by the text.
 _ops: dict[str, tuple[Dispatcher, tuple[NumbaType, ...]]] = {}
@@ -64,7 +70,8 @@ def entry_point(
     kinds = tuple(_kind(argument, strided) for argument in arguments)
     if None in kinds:
         return None
-    address: int = _compile(op, kinds).address
+    with _process.compiling:
+        address: int = _compile(op, kinds).address
     return address
 
 

@@ -107,12 +107,23 @@ def exchange_mode(mode: int) -> int:
 
 
 @compiled
-def flush_to_zero() -> int:
-    """Flush denormals on this thread from now on; return the mode before, for `restore_mode`.
+def flush_to_zero(wanted: bool = True) -> int:
+    """Flush denormals on this thread from now on, or keep them; return the mode before.
 
     Nothing changes on a processor whose modes are not known.
     """
-    return exchange_mode(read_mode() | _flush_bits())
+    bits = _flush_bits()
+    return exchange_mode(read_mode() | bits if wanted else read_mode() & ~bits)
+
+
+@compiled
+def leave_worker() -> None:
+    """End what `exchange_mode` began on a thread of a pool, which keeps denormals in between.
+
+    The mode before would not do: a thread has that of the thread that started it, which may have
+    flushed. The thread that asked for the work takes its own mode back afterwards.
+    """
+    _write_mode(read_mode() & ~_flush_bits())
 
 
 @compiled
@@ -123,19 +134,17 @@ def restore_mode(before: int) -> None:
 
 @contextmanager
 def flushed(wanted: bool = True) -> Iterator[None]:
-    """Flush denormals on this thread within a ``with`` block, where that is wanted.
+    """Flush denormals on this thread within a ``with`` block, or keep them where not wanted.
 
     On a processor whose modes are not known, and where nothing is compiled, nothing changes; the
     logger of this module says so once.
     """
-    if not wanted:
-        yield
-        return
     if platform.machine() not in REGISTERS or config.DISABLE_JIT:  # type: ignore[attr-defined]
-        _say_that_denormals_stay()
+        if wanted:
+            _say_that_denormals_stay()
         yield
         return
-    before = flush_to_zero()
+    before = flush_to_zero(wanted)
     try:
         yield
     finally:

@@ -12,11 +12,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from llvmlite import ir
 from numba import config, extending, types
-
-from fastnn.kernels.runtime.vectors import prefetch_line
+from numba.core import cgutils
 
 NumbaType: TypeAlias = Any
 Definition: TypeAlias = tuple[Any, Callable[..., ir.Value]]  # signature, and what emits the code
+
+_INT32, _POINTER = ir.IntType(32), ir.IntType(8).as_pointer()
+_ALL_LEVELS, _DATA = 3, 1  # LLVM's prefetch: into all levels; data, not instructions
 
 # Numba turns f(typing_context, x) into f(x), which mypy cannot follow.
 intrinsic: Callable[[Callable[..., Definition]], Callable[..., Any]] = extending.intrinsic
@@ -97,14 +99,22 @@ def add_in_lanes(typing_context: object, total: NumbaType, x: NumbaType) -> Defi
     return total(total, total), emitter(lambda builder, *xs: builder.fadd(*xs, flags=("reassoc",)))
 
 
+def prefetch_line(builder: ir.IRBuilder, pointer: ir.Value, write: bool) -> None:
+    """Emit a request for a cache line. Any address is safe, since a prefetch does not access it."""
+    flags = [ir.Constant(_INT32, flag) for flag in (int(write), _ALL_LEVELS, _DATA)]
+    signature = ir.FunctionType(ir.VoidType(), [_POINTER, *[_INT32] * 3])
+    get_or_insert: Any = cgutils.get_or_insert_function
+    function = get_or_insert(builder.module, signature, "llvm.prefetch.p0")
+    builder.call(function, [builder.bitcast(pointer, _POINTER), *flags])
+
+
 @with_twin(lambda address: None)
 def prefetch(typing_context: object, address: NumbaType) -> Definition:
     """Ask for the cache line at an address, and do not wait for it. Any address is safe."""
 
     def emit(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
-        pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
-        prefetch_line(builder, pointer, write=False)
-        return ir.Constant(ir.IntType(8).as_pointer(), None)
+        prefetch_line(builder, builder.inttoptr(address, _POINTER), write=False)
+        return ir.Constant(_POINTER, None)
 
     return types.none(types.int64), emitter(emit)
 

@@ -24,6 +24,7 @@ from fastnn.kernels.runtime.compiling import compiled, compiled_for
 from fastnn.kernels.runtime.denormals import (
     exchange_mode,
     flush_to_zero,
+    leave_worker,
     read_mode,
     restore_mode,
 )
@@ -165,9 +166,10 @@ def run_lines(lines: Integers, times: int) -> None:
 def _launch(lines: Integers) -> None:
     mode = read_mode()
     for i in prange(len(lines)):
-        before = exchange_mode(mode)
+        exchange_mode(mode)
         _call(lines[i, 0], lines[i, 1])
-        restore_mode(before)
+        leave_worker()
+    restore_mode(mode)
 
 
 @njit
@@ -197,7 +199,7 @@ def _run_bound(code: Integers, x: Array, out: Array) -> bool:
     if x.shape[0] != code[0] or x.shape[1] != code[1]:
         return False
     inputs, outputs, lines = code[2], code[3], code[4]
-    before = flush_to_zero() if code[5] else read_mode()
+    before = flush_to_zero(code[5] != 0)
     at = 6
     for _ in range(inputs):
         _store(code[at], x.ctypes.data + code[at + 1])

@@ -13,12 +13,12 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastnn.kernels.arrays import CACHE_LINE
+from fastnn.kernels.runtime.intrinsics import prefetch_line
 
 INDEX = ir.IntType(64)
 POINTER = ir.IntType(8).as_pointer()
 _INT32 = ir.IntType(32)
 _UNALIGNED = 1
-_ALL_LEVELS, _DATA = 3, 1  # LLVM's prefetch: into all levels; data, not instructions
 
 
 def index(value: int) -> ir.Constant:
@@ -143,14 +143,6 @@ class Vectors:
         signature = ir.FunctionType(result, [argument.type for argument in arguments])
         function = cgutils.get_or_insert_function(self.builder.module, signature, name)
         return self.builder.call(function, arguments)
-
-
-def prefetch_line(builder: ir.IRBuilder, pointer: ir.Value, write: bool) -> None:
-    """Ask for a cache line. Any address is safe, since a prefetch does not access it."""
-    flags = [ir.Constant(_INT32, flag) for flag in (int(write), _ALL_LEVELS, _DATA)]
-    signature = ir.FunctionType(ir.VoidType(), [POINTER, *[_INT32] * 3])
-    function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
-    builder.call(function, [builder.bitcast(pointer, POINTER), *flags])
 
 
 @intrinsic

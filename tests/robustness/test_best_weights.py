@@ -181,7 +181,7 @@ def test_hooks_of_a_callback_are_called_in_their_order_and_at_any_end():
         train(network(), SGD(0.1), callbacks=callbacks)
     names = ("file", "other")
     assert calls == [
-        *((name, "begin", 0) for name in names[::-1]),
+        *((name, "begin", 0) for name in names),
         *((name, "epoch", 1) for name in names),
         *((name, "epoch", 2) for name in names),
         ("other", "end", 2),
@@ -208,3 +208,42 @@ def test_a_csv_file_has_the_epoch_that_ends_the_training(tmp_path):
     history = train(network(), valley(), callbacks=callbacks, epochs=10)
     assert history.stopped
     assert len((tmp_path / "h.csv").read_text().splitlines()) == len(history) + 1
+
+
+def test_a_callback_that_has_not_begun_does_not_end():
+    """Otherwise the best weights of the network before would come into this one."""
+    early = EarlyStopping("loss")
+    train(network(), SGD(0.1), epochs=3, callbacks=[early])
+
+    class Never:
+        def on_train_begin(self, training):
+            raise StopTraining("not today")
+
+    net = network(rng=5)
+    before = net.parameters.flat.copy()
+    train(net, SGD(0.1), callbacks=[Never(), early])
+    np.testing.assert_array_equal(net.parameters.flat, before)
+
+
+def test_all_callbacks_end_where_one_of_them_fails():
+    class Fails:
+        def on_train_end(self, training):
+            raise RuntimeError("no disk")
+
+    early, net = EarlyStopping("loss", patience=1), network()
+    with pytest.raises(RuntimeError, match="no disk"):
+        train(net, valley(), epochs=10, callbacks=[Fails(), early])
+    assert evaluate(net, X, Y, loss="cross-entropy").loss < np.inf
+    assert early.best is not None
+
+
+def test_a_training_that_is_stopped_between_two_checkpoints_is_saved(tmp_path):
+    path = tmp_path / "training.safetensors"
+    early = EarlyStopping("loss", patience=1, restore_best_weights=False)
+    net = network()
+    history = train(net, valley(), epochs=50, callbacks=[early, Checkpoint(path, every=40)])
+    assert history.stopped
+    kept = network()
+    _, saved = load_training(path, kept, SGD(0.1))
+    assert len(saved) == len(history)
+    np.testing.assert_array_equal(kept.parameters.flat, net.parameters.flat)

@@ -64,3 +64,24 @@ denormals.restore_mode(denormals.exchange_mode(0))  # what products do on it cha
     said = run_python(script, NUMBA_CACHE_DIR=str(tmp_path)).splitlines()
     assert said[0].startswith("denormal numbers are not flushed to zero on vax, only")
     assert said[1:] == ["goes on", "goes on"]
+
+
+def test_threads_that_are_started_within_keep_denormals_afterwards(run_python, tmp_path):
+    """They have the mode of the thread that starts them, and other work may run on them later."""
+    script = """
+import numba, numpy as np
+from fastnn.kernels import get, set_num_threads
+from fastnn.kernels.runtime.denormals import flushed
+set_num_threads(2)
+a = np.ones((256, 256), np.float32)
+with flushed():
+    get("numba")(a, a)
+@numba.njit(parallel=True)
+def halves(x):
+    for i in numba.prange(x.size):
+        x[i] *= np.float32(0.5)
+x = np.full(4096, np.finfo(np.float32).tiny)
+halves(x)
+print((x == 0).sum())
+"""
+    assert run_python(script, NUMBA_CACHE_DIR=str(tmp_path)).strip() == "0"
