@@ -30,7 +30,7 @@ from fastnn.study.report import figures
 from fastnn.study.report.drawing import legend_below, new_figure, style
 from fastnn.study.tables import measured, training_seconds
 
-from . import denormals
+from . import denormals, turns
 from .markers import fill, find_blocks
 from .peers import report as peer_reports
 
@@ -246,6 +246,15 @@ def denormal_arithmetic(output):
     return f"{to_markdown(*made)}\n\nTimes as long on denormal numbers that are kept: {factors}."
 
 
+def ways_to_take_turns(output):
+    report = output.json("turns.json")
+    where = (
+        f"{report['machine']['processor']}, threads {report['threads']}, {report['dtype']}; "
+        f"medians of {report['rounds']} rounds, and the middle half of them."
+    )
+    return f"{to_markdown(*turns.table_of_ratios(report))}\n\n{where}"
+
+
 def accuracy(output):
     columns = {
         "data": lambda report: f"`{report['data']}`",
@@ -274,6 +283,7 @@ BLOCKS = {
     "epochs": epochs,
     "denormal-epochs": denormal_epochs,
     "denormal-arithmetic": denormal_arithmetic,
+    "turns": ways_to_take_turns,
     "accuracy": accuracy,
     "fashion-mnist": accuracy,
 }

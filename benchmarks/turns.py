@@ -3,18 +3,18 @@
     python -m benchmarks.turns [--threads N] [--rounds N] [--json PATH]
 
 Threads that have finished wait for more work in a loop, and take the cores from whatever has the
-next turn. FastNN lets them fall asleep (`fastnn.kernels.measuring.timing.settle`)
-and stay in one process; `benchmarks.peers` has a process for each library and stops it (SIGSTOP).
-Here two kernels do the same products in both ways, which alternate: the figures have to agree.
+next turn. FastNN lets them fall asleep (`fastnn.kernels.measuring.timing.settle`) and stays in one
+process; `benchmarks.peers` has a process for each library and stops it (SIGSTOP). Here two kernels
+do the same products in both ways, which alternate: the figures have to agree.
 """
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -113,6 +113,20 @@ def summary(rounds: list[tuple[list[list[float]], list[list[float]]]]) -> list[d
     return rows
 
 
+def table_of_ratios(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Return the titles and the rows of a table: how many times as fast as NumPy, both ways."""
+    titles = ["times as fast as numpy", "in one process", "in a process each", "one to the other"]
+    return titles, [
+        [
+            row["product"],
+            _shown(row["together"]["ratio"]),
+            _shown(row["apart"]["ratio"]),
+            _shown(row["together_to_apart"]),
+        ]
+        for row in report["turns"]
+    ]
+
+
 def main(
     threads: Annotated[int | None, typer.Option(help="Of each kernel. Default: all.")] = None,
     rounds: Annotated[int, typer.Option(help="How many turns each has, both ways.")] = 60,
@@ -133,17 +147,7 @@ def main(
     report = environment.report() | {"threads": threads, "dtype": DTYPE, "rounds": rounds}
     report["turns"] = summary(measured)
     show(f"{report['machine']['processor']}, BLAS {blas(report)}, threads {threads}, {DTYPE}")
-    show_table(
-        ("times as fast as numpy", "in one process", "in a process each", "the one to the other"),
-        [
-            [
-                row["product"],
-                *(_shown(row[way]["ratio"]) for way in ("together", "apart")),
-                _shown(row["together_to_apart"]),
-            ]
-            for row in report["turns"]
-        ],
-    )
+    show_table(*table_of_ratios(report))
     if json_path is not None:
         json_path.write_text(to_json(report, indent=1), encoding="utf-8")
 

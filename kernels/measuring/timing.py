@@ -7,7 +7,7 @@ Threads need more care:
 
 - Threads that have finished do not sleep at once but wait for more work in a loop, OpenBLAS's for
   a tenth of a second, and take the cores from whatever has the next turn. `settle` waits until
-  they sleep. (A process for each library gains nothing: its threads wait there as long.)
+  they sleep. (``python -m benchmarks.turns`` compares this with a process for each party.)
 - Threads that have just been woken may share the core of the thread that woke them, until the
   system moves one of them some milliseconds later. A training is a steady stream of calls, so a
   `Stopwatch` waits for that too.

@@ -31,4 +31,7 @@ def test_summary_compares_within_a_round(monkeypatch):
     assert row["together"]["ratio"]["median"] == 2.0
     assert row["apart"]["ratio"]["median"] == 1.0
     assert row["together_to_apart"]["median"] == 2.0
+    assert turns.table_of_ratios({"turns": [row]})[1] == [
+        ["10×10·10×10", "2.00 (2.00–2.00)", "1.00 (1.00–1.00)", "2.00 (2.00–2.00)"]
+    ]
     assert row["apart"]["flops"]["median"] == pytest.approx((2000 + 1000) / 2)
