@@ -23,7 +23,8 @@ from fastnn.study import products
 from fastnn.study.products import Product
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "kernels" / "README.md").read_text(encoding="utf-8")
+CHAPTER = (ROOT / "kernels" / "README.md").read_text(encoding="utf-8")
+EXAMPLE = CHAPTER[CHAPTER.index("## Add a kernel") :]
 
 KERNELS = """
 import numpy as np
@@ -143,13 +144,13 @@ def test_measure_takes_kernels_from_files(fastnn, mine):
 
 def test_check_and_compare_the_worked_example(fastnn, tmp_path, monkeypatch):
     """Which stands in kernels/README.md, and does what is said there."""
-    kernel_file, training = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    kernel_file, training = re.findall(r"^```python\n(.*?)^```$", EXAMPLE, re.MULTILINE | re.DOTALL)
     assert len(kernel_file.splitlines()) < 30
     (tmp_path / "outer.py").write_text(kernel_file)
     monkeypatch.chdir(tmp_path)
     (check, compare) = (
         line.removeprefix("fastnn ").split()
-        for line in re.findall(r"^fastnn .*$", README, re.MULTILINE)
+        for line in re.findall(r"^fastnn .*$", EXAMPLE, re.MULTILINE)
     )
     result = fastnn(*check, "--threads", 1)
     assert result.status == 0, result.out
@@ -173,7 +174,7 @@ def test_check_and_compare_the_worked_example(fastnn, tmp_path, monkeypatch):
 
 
 def test_worked_example_trains_like_numpy(tmp_path):
-    kernel_file = re.search(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)[1]
+    kernel_file = re.search(r"^```python\n(.*?)^```$", EXAMPLE, re.MULTILINE | re.DOTALL)[1]
     (tmp_path / "outer.py").write_text(kernel_file)
     digits = datasets.load("digits")
     losses = []
