@@ -141,11 +141,13 @@ def test_accuracy_is_that_of_a_training_that_learns():
     assert 80 < training.Accuracy().track_test_accuracy("numba", "64-32-10", "sgd") <= 100
 
 
+@pytest.mark.slow
 def test_first_product_waits_for_the_compiler_only_in_the_first_process():
     seconds = startup.first_products("numba-blocked")
     assert 0 < seconds["warm"] < seconds["cold"]
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_process_that_trains():
     small, large = (memory.Memory().track_peak("numpy", sizes) for sizes in memory.Memory.params[1])
     assert 2**24 < small < large < 2**34

@@ -76,6 +76,7 @@ def entry_points(cache):
     return found
 
 
+@pytest.mark.slow
 def test_compiled_code_is_read_from_disk_until_a_source_changes(copy, tmp_path):
     package, run = copy
     cache = tmp_path / "cache"
@@ -94,6 +95,7 @@ def test_compiled_code_is_read_from_disk_until_a_source_changes(copy, tmp_path):
     assert entry_points(cache) != kept
 
 
+@pytest.mark.slow
 def test_compiled_code_of_a_read_only_installation_is_kept_by_the_user(copy, tmp_path):
     package, run = copy
     for folder in ("runtime", "ops"):

@@ -133,6 +133,7 @@ def test_one_function_compiled_in_two_ways_is_two():
         assert arguments[1] == expected
 
 
+@pytest.mark.slow
 def test_functions_compiled_by_several_processes_are_told_apart_in_another(own):
     """Closures of one name, of which two processes compile one each, and two others run both."""
     folder, run = own
