@@ -91,7 +91,8 @@ class Optimizer:
             At most `MAX_STEPS_AT_ONCE`.
 
         """
-        if self._hyperparameters() != self._planned:
+        mine = vars(self)
+        if any(mine.get(name) != value for name, value in self._planned.items()):
             raise ValueError(
                 f"{self} was changed during a training, in which only learning_rate may be: "
                 f"it began with {self._planned} and has {self._hyperparameters()} now"
