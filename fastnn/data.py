@@ -85,7 +85,7 @@ def check_inputs(x: npt.ArrayLike, n_in: int, dtype: np.dtype[np.floating]) -> A
 
     """
     if isinstance(x, ScaledBytes):
-        x = ScaledBytes(x.values, dtype)  # divided in the dtype that is wanted
+        x = x.as_dtype(dtype)  # so that it is divided in that
     x = check_numbers("x", x)
     if x.ndim != 2 or x.shape[1] != n_in:
         raise ValueError(f"x has shape {x.shape}; (samples, {n_in}) is needed")
@@ -109,16 +109,19 @@ def check_data(
         They do not fit the network, the loss or one another, are not finite, or there are none.
 
     """
-    as_bytes = isinstance(x, ScaledBytes) and x.shape[1] == n_in
-    inputs: Inputs = x if as_bytes else check_inputs(x, n_in, dtype)  # type: ignore[assignment]
-    if isinstance(inputs, ScaledBytes) and inputs.dtype != dtype:
-        inputs = ScaledBytes(inputs.values, dtype)
+    inputs: Inputs
+    if isinstance(x, ScaledBytes) and x.shape[1] == n_in:
+        inputs = x.as_dtype(dtype)
+    else:
+        inputs = check_inputs(x, n_in, dtype)
     targets = loss.targets(y, n_out, dtype)
     if len(inputs) != len(targets):
         raise ValueError(f"x has {len(inputs)} samples, y has {len(targets)}")
     if len(inputs) == 0:
         raise ValueError("x has no samples")
-    if not as_bytes and not np.isfinite([inputs.min(), inputs.max()]).all():  # NaN is both
+    if (
+        isinstance(inputs, np.ndarray) and not np.isfinite([inputs.min(), inputs.max()]).all()
+    ):  # NaN is both
         raise ValueError("x holds NaN or infinity; finite numbers are needed")
     return inputs, targets
 

@@ -42,9 +42,7 @@ class Layer:
     # What the network has to know of a layer.
     reads_output: ClassVar[bool] = True  # `backward` reads ``y``, which must not be overwritten
     keeps_gradient: ClassVar[bool] = True  # what `backward` returns may be read later on
-    works_in_place: ClassVar[bool] = (
-        False  # it overwrites ``x`` and ``dy`` where nothing reads them
-    )
+    works_in_place: ClassVar[bool] = False  # overwrites ``x`` and ``dy`` that are read no more
     gives_probabilities: ClassVar[bool] = False  # what a loss computes along with itself
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -84,6 +84,10 @@ class ScaledBytes(NDArrayOperatorsMixin):
     def __repr__(self) -> str:
         return f"ScaledBytes({self.shape[0]} × {self.shape[1]}, as {self.dtype})"
 
+    def as_dtype(self, dtype: npt.DTypeLike) -> "ScaledBytes":
+        """Return the same bytes as floats of another type, or these where it is the same."""
+        return self if self.dtype == dtype else ScaledBytes(self.values, dtype)
+
     def _floats(self, values: Any) -> Any:  # noqa: ANN401 - an array or a number
         # A divisor of the wanted dtype makes NumPy convert in small buffers: no copy of the whole.
         return np.divide(values, self.dtype.type(255))

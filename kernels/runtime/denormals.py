@@ -123,7 +123,7 @@ def leave_worker() -> None:
     The mode before would not do: a thread has that of the thread that started it, which may have
     flushed. The thread that asked for the work takes its own mode back afterwards.
     """
-    _write_mode(read_mode() & ~_flush_bits())
+    flush_to_zero(False)
 
 
 @compiled

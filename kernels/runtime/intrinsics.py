@@ -1,7 +1,7 @@
 """What compiled ops need and Python lacks: one small function each.
 
-All take and return single numbers, float32 or float64; in a loop LLVM makes vectors of them. Each
-has a twin in plain Python, which takes its place under ``NUMBA_DISABLE_JIT``.
+All but `prefetch` take and return single numbers, float32 or float64; in a loop LLVM makes vectors
+of them. Each has a twin in plain Python, which takes its place under ``NUMBA_DISABLE_JIT``.
 """
 
 import sys
@@ -54,6 +54,15 @@ def _emit_fma(builder: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> i
     return _call(builder, "llvm.fmuladd", x, y, z)
 
 
+def prefetch_line(builder: ir.IRBuilder, pointer: ir.Value, write: bool) -> None:
+    """Emit a request for a cache line. Any address is safe, since a prefetch does not access it."""
+    flags = [ir.Constant(_INT32, flag) for flag in (int(write), _ALL_LEVELS, _DATA)]
+    signature = ir.FunctionType(ir.VoidType(), [_POINTER, *[_INT32] * 3])
+    get_or_insert: Any = cgutils.get_or_insert_function
+    function = get_or_insert(builder.module, signature, "llvm.prefetch.p0")
+    builder.call(function, [builder.bitcast(pointer, _POINTER), *flags])
+
+
 def _bits(x: Any) -> int:  # noqa: ANN401
     x = np.asarray(x)
     return int(x.view(f"i{x.itemsize}"))
@@ -97,15 +106,6 @@ def add_in_lanes(typing_context: object, total: NumbaType, x: NumbaType) -> Defi
     Which elements go to which partial sum depends on the length of the loop alone.
     """
     return total(total, total), emitter(lambda builder, *xs: builder.fadd(*xs, flags=("reassoc",)))
-
-
-def prefetch_line(builder: ir.IRBuilder, pointer: ir.Value, write: bool) -> None:
-    """Emit a request for a cache line. Any address is safe, since a prefetch does not access it."""
-    flags = [ir.Constant(_INT32, flag) for flag in (int(write), _ALL_LEVELS, _DATA)]
-    signature = ir.FunctionType(ir.VoidType(), [_POINTER, *[_INT32] * 3])
-    get_or_insert: Any = cgutils.get_or_insert_function
-    function = get_or_insert(builder.module, signature, "llvm.prefetch.p0")
-    builder.call(function, [builder.bitcast(pointer, _POINTER), *flags])
 
 
 @with_twin(lambda address: None)

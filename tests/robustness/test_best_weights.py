@@ -10,40 +10,13 @@ from fastnn import (
     Adam,
     Checkpoint,
     CSVLogger,
-    Dense,
     EarlyStopping,
-    ReLU,
-    Sequential,
     StopTraining,
     TerminateOnNaN,
     evaluate,
-    fit,
 )
 from fastnn.checkpoint import load_training
-
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(40, 4))
-Y = (X @ RNG.normal(size=(4, 3))).argmax(axis=1)
-
-
-def network(**options):
-    return Sequential([Dense(4, 8), ReLU(), Dense(8, 3)], **options)
-
-
-def train(net, optimizer, **options):
-    options = {"loss": "cross-entropy", "batch_size": 10, "epochs": 6} | options
-    return fit(net, X, Y, optimizer=optimizer, **options)
-
-
-class After:
-    """Does something after an epoch."""
-
-    def __init__(self, epoch, action):
-        self.epoch, self.action = epoch, action
-
-    def __call__(self, training):
-        if training.history[-1].epoch == self.epoch:
-            self.action(training)
+from tests.robustness.trainings import After, X, Y, network, train
 
 
 def valley():

@@ -14,42 +14,17 @@ from fastnn import (
     Checkpoint,
     ConstantRate,
     CosineDecay,
-    Dense,
     EarlyStopping,
     Optimizer,
-    ReLU,
     RMSprop,
-    Sequential,
     StepDecay,
     TerminateOnNaN,
     WarmUp,
-    fit,
 )
+from tests.robustness import trainings
+from tests.robustness.trainings import After, network, train
 
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(40, 4))
-Y = (X @ RNG.normal(size=(4, 3))).argmax(axis=1)
 ENGINES = pytest.mark.parametrize("engine", ["python", "compiled"])
-
-
-def network(**options):
-    return Sequential([Dense(4, 8), ReLU(), Dense(8, 3)], **options)
-
-
-def train(net, optimizer, **options):
-    options = {"loss": "cross-entropy", "batch_size": 10, "epochs": 6} | options
-    return fit(net, X, Y, optimizer=optimizer, **options)
-
-
-class After:
-    """Does something after an epoch."""
-
-    def __init__(self, epoch, action):
-        self.epoch, self.action = epoch, action
-
-    def __call__(self, training):
-        if training.history[-1].epoch == self.epoch:
-            self.action(training)
 
 
 # Hyperparameters
@@ -234,8 +209,8 @@ def test_a_loss_that_turns_nan_is_warned_of_once_with_epoch_and_step(step, engin
     text = str(caught[0].message)
     assert f"in epoch {epoch + 1}, at step {place + 1} of 4" in text
     assert str(history[epoch].loss) in text
-    assert caught[0].filename == __file__
-    assert "fit(" in linecache.getline(__file__, caught[0].lineno)
+    assert caught[0].filename == trainings.__file__  # where `train` calls it
+    assert "fit(" in linecache.getline(trainings.__file__, caught[0].lineno)
     assert all(math.isfinite(record.loss) for record in history[:epoch])
 
 
